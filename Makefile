@@ -1,0 +1,53 @@
+# `make demo` and `make test` install what they need; firmware_cfg/prepare.sh says what, first.
+SHELL := /bin/bash
+.SHELLFLAGS := -O extglob -c
+.NOTPARALLEL:
+BIN := .venv/bin
+OUT ?= out
+WORK ?= work/default
+VOICES := /usr/share/sounds/alsa/!(Noise).wav
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup lint format bench golden wheel default-bundle clean
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: ## hear the voice of ALSA's test sounds and guess its face, into out/
+	@firmware_cfg/prepare.sh demo
+	@$(BIN)/earsight hear --join $(VOICES) --out $(OUT) --top 5
+	@printf '  %s\n' $(abspath $(addprefix $(OUT)/,result.json portrait.png sheet.png))
+
+test: lint ## install everything, then every check and test
+	$(BIN)/pytest
+
+setup: ## install everything: device, converter, tools
+	@firmware_cfg/prepare.sh test
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put every file into the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: ## how long each step takes here, into out/bench.json
+	@firmware_cfg/prepare.sh demo
+	$(BIN)/python tests/bench.py --out $(OUT)/bench.json
+
+golden: setup ## compute the golden test data anew
+	$(BIN)/python tests/make_golden.py
+
+wheel: setup ## build dist/earsight-*.whl
+	$(BIN)/python -m build --wheel --no-isolation
+
+default-bundle: setup ## train the shipped bundle, in an hour or more: GEOMETRY=PACK.npz
+	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
+	$(BIN)/earsight-convert build --work $(WORK) --geometry $(GEOMETRY)
+
+clean: ## remove what was built; .venv and work/ stay
+	rm -rf build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find edge convert tests -name __pycache__ -prune -exec rm -rf {} +

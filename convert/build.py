@@ -1,0 +1,185 @@
+"""READ THIS FIRST: the steps from a recipe to a bundle, in order. Each resumes where it stopped.
+
+A work folder holds everything between the steps::
+
+    people.jsonl  base/  voices/  faces/  faces_only/  typical/    population
+    features/                                                      features
+    encoders/  renderer/  models/*.keras  calibration.npz          training
+    models/*.tflite                                                quantization
+    figures.json                                                   verification
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edge.audio.logmel import LogMelSpec
+from edge.bundle import Bundle, ModelInfo, file_info
+from edge.errors import ConfigError
+from edge.storage import write_private
+
+from .flatbuffer import TfliteModel
+from .recipe import Recipe
+from .training.dataset import Dataset, load_dataset
+
+MODELS = {"voice_encoder": "features", "face_encoder": "image", "portrait_decoder": "embedding"}
+
+
+def build(recipe: Recipe, work: Path, geometry: Path, out: Path, workers: int) -> Bundle:
+    """Run every step; returns the finished bundle."""
+    make_population(recipe, work, geometry, workers)
+    train(recipe, work, workers)
+    quantize_models(recipe, work)
+    verify_models(recipe, work)
+    return pack_bundle(recipe, work, out)
+
+
+def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) -> None:
+    """Draw the people and render their voices and faces."""
+    from .population import pictures
+    from .population.people import draw_people, save_people
+    from .population.voices.clips import render_clips
+    from .population.voices.tts import speak_base
+
+    wanted = recipe.population
+    people = draw_people(wanted, recipe.seed)
+    save_people(people, work / "people.jsonl")
+    seen = [p for p in people if p.kind == "paired"]
+    strangers = [p for p in people if p.kind == "face_only"]
+    speakers = [p for p in people if p.kind != "face_only"]
+    pictures.render_people(seen, wanted.photos, work / "faces", geometry, workers)
+    pictures.render_people(strangers, 1, work / "faces_only", geometry, workers)
+    pictures.render_typical(wanted.typical, recipe.seed, work / "typical", geometry, workers)
+    spoken = speak_base(work / "base", wanted.base_utterances, workers=workers)
+    for failure in spoken.failures:
+        print(failure, file=sys.stderr)
+    render_clips(speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers)
+
+
+def train(recipe: Recipe, work: Path, workers: int) -> None:
+    """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
+    from .networks.portrait import portrait_decoder
+    from .training.encoders import DIM, train_encoders
+    from .training.portrait import train_latent_head
+
+    data, spec = _features(recipe, work, workers), LogMelSpec()
+    encoders = train_encoders(data, spec, recipe.training, work / "encoders", recipe.seed)
+    draw = train_renderer(recipe, work)
+    head, embeddings = train_latent_head(data, encoders, recipe.training, recipe.seed)
+    folder = work / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in (encoders.voice, encoders.face, portrait_decoder(head, draw, DIM)):
+        model.save(folder / f"{model.name}.keras")
+    np.savez(work / "calibration.npz", **_calibration(data, embeddings, recipe))  # type: ignore[arg-type]
+
+
+def train_renderer(recipe: Recipe, work: Path) -> object:
+    """Train the part of the decoder that needs no encoder; may run beside `train_encoders`."""
+    from .population.pictures import load_typical
+    from .training import portrait
+
+    pictures = load_typical(work / "typical")
+    return portrait.train_renderer(pictures, recipe.training, work / "renderer", recipe.seed)
+
+
+def quantize_models(recipe: Recipe, work: Path) -> None:
+    """Convert the three Keras models to full int8."""
+    from .quantize import quantize
+
+    with np.load(_need(work / "calibration.npz", "train")) as samples:
+        for name, input_name in MODELS.items():
+            path = _need(work / "models" / f"{name}.keras", "train")
+            model = quantize(path, samples[name], input_name, path.with_suffix(".tflite"))
+            print(f"{name}: {len(model.content()) / 1024:.0f} kB, {model.macs() / 1e6:.1f} MMAC")
+
+
+def verify_models(recipe: Recipe, work: Path, bundle: Bundle | None = None) -> dict[str, float]:
+    """Measure float against int8, print and keep the figures, hold them to the recipe's gates.
+
+    Args:
+        recipe: its gates are applied.
+        work: the work folder the models were trained in.
+        bundle: measure this bundle's models instead of the work folder's.
+
+    Raises:
+        EarsightError: a gate is not reached.
+    """
+    from . import verify
+    from .pack import TRAITS
+
+    floats = verify.load_float_models(work / "models")
+    tests = verify.test_set(load_dataset(work, recipe.population))
+    figures = verify.measure(floats, tflite_files(work, bundle), tests, TRAITS)
+    for name, value in figures.items():
+        print(f"{name:32} {value:10.4f}")
+    if bundle is None:
+        write_private(work / "figures.json", (json.dumps(figures, indent=2) + "\n").encode())
+    verify.check_gates(figures, recipe.gates)
+    return figures
+
+
+def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
+    """Write the bundle and, beside it, the sample gallery."""
+    from .pack import pack, pack_gallery
+    from .training.encoders import DIM
+
+    figures = json.loads(_need(work / "figures.json", "verify").read_text(encoding="utf-8"))
+    bundle = pack(out, tflite_files(work), figures, recipe, DIM)
+    data = load_dataset(work, recipe.population)
+    gallery = pack_gallery(out.with_name("sample.gallery"), bundle, data, recipe.gallery)
+    size = sum(f.stat().st_size for f in out.iterdir())
+    print(f"{out}: {size / 2**20:.2f} MiB, {len(gallery.people)} people in the sample gallery")
+    return bundle
+
+
+def tflite_files(work: Path, bundle: Bundle | None = None) -> dict[str, tuple[Path, ModelInfo]]:
+    """Return model name → (file, manifest entry) of a bundle, or of a work folder."""
+    if bundle is not None:
+        models = bundle.manifest.models.items()
+        return {name: (bundle.path / info.files["cpu"].file, info) for name, info in models}
+    found = {}
+    for name in MODELS:
+        path = _need(work / "models" / f"{name}.tflite", "quantize")
+        content = path.read_bytes()
+        found[name] = (path, TfliteModel(content).model_info(file_info(path.name, content)))
+    return found
+
+
+def _features(recipe: Recipe, work: Path, workers: int) -> Dataset:
+    from .training.features import make_features
+
+    _need(work / "people.jsonl", "population")
+    make_features(
+        work / "voices", work / "features", recipe.training.augmentations, LogMelSpec(),
+        recipe.seed, workers,
+    )  # fmt: skip
+    return load_dataset(work, recipe.population)
+
+
+def _calibration(data: Dataset, embeddings: object, recipe: Recipe) -> dict[str, object]:
+    """Return samples of the training split for each model's quantizer."""
+    from .training.batches import face_batch
+
+    rng = np.random.default_rng([recipe.seed, 61])
+    people = rng.choice(data.rows("paired", "train"), recipe.calibration)
+    rows = [rng.choice(data.clips_of[p]) for p in people]
+    versions = rng.integers(0, data.codes.shape[1], len(rows))
+    codes = data.codes[rows, versions, ..., None].astype(np.float32) / 32.0
+    # both ends of the code range, so that the input's scale comes out as exactly 1/32
+    codes[0, 0, 0], codes[0, 0, 1] = -128 / 32, 127 / 32
+    embedded = np.asarray(embeddings)
+    return {
+        "voice_encoder": codes,
+        "face_encoder": face_batch(data, people, rng),
+        "portrait_decoder": embedded[rng.choice(len(embedded), recipe.calibration)],
+    }
+
+
+def _need(path: Path, step: str) -> Path:
+    if not path.exists():
+        raise ConfigError(f"{path}: not there yet; run: earsight-convert {step}")
+    return path

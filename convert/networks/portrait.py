@@ -1,0 +1,120 @@
+"""The portrait decoder: an embedding → the typical person it speaks of.
+
+Three parts in one network. `latent_head` reads from the embedding what a voice carries (sex, age,
+size). `staircase` makes the sex of the portrait one of three: a woman, a man, or an androgynous
+person when the voice does not say; two hair styles are never mixed. `renderer` draws them, trained
+on noise-free pairs of latents and renderings, which is why it is sharp.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edge.types import Float32
+
+LATENTS = ("sex", "age", "size")  # sex: -1 man, 0 androgynous, +1 woman
+ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
+STEEPNESS = 5.0  # of the staircase, per unit of log-odds
+SIZE = 128  # pixels, both sides
+
+SIZE_LIMIT = 2.2  # the size axis is drawn within ± this
+
+
+def standard_age(years: Float32) -> Float32:
+    """Scale calendar years (n,) to the renderer's age axis, about -1.5..2."""
+    return ((years - 42.0) / 27.0).astype(np.float32)
+
+
+def standard_size(size: Float32) -> Float32:
+    """Scale the law's size axis (n,) to the renderer's, within ±1.8."""
+    return (np.clip(size, -SIZE_LIMIT, SIZE_LIMIT) / 1.2).astype(np.float32)
+
+
+def latent_head(dim: int) -> Any:
+    """Build embedding (dim,) of unit length → log-odds of female, standard age, standard size."""
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    embedding = layers.Input((dim,), name="embedding")
+    x = layers.Dense(96, activation="relu")(embedding)
+    outputs = {
+        "sex": layers.Dense(1, name="sex")(x),
+        "age": layers.Dense(1, name="age")(layers.Dense(48, activation="relu")(x)),
+        "size": layers.Dense(1, name="size")(x),
+    }
+    return tf.keras.Model(embedding, outputs, name="latent_head")
+
+
+def staircase(log_odds: Any) -> Any:
+    """Turn log-odds of female into about -1, 0 or +1 with steps at the ANDROGYNOUS bounds."""
+    import tensorflow as tf
+
+    step = math.log(ANDROGYNOUS[1] / (1 - ANDROGYNOUS[1]))
+    two = tf.keras.layers.Dense(
+        2,
+        activation="tanh",
+        name="staircase",
+        trainable=False,
+        kernel_initializer=tf.keras.initializers.Constant(STEEPNESS),
+        bias_initializer=tf.keras.initializers.Constant([-STEEPNESS * step, STEEPNESS * step]),
+    )(log_odds)
+    mean = tf.keras.layers.Dense(
+        1, use_bias=False, trainable=False, kernel_initializer=tf.keras.initializers.Constant(0.5)
+    )
+    return mean(two)
+
+
+def renderer() -> Any:
+    """Build latents (3,) → portrait (128, 128, 3), sRGB 0..1."""
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    latents = layers.Input((len(LATENTS),), name="latents")
+    x = layers.Dense(64, activation="relu")(latents)
+    x = layers.Dense(96, activation="relu")(x)
+    x = layers.Dense(8 * 8 * 96, activation="relu")(x)
+    x = layers.Reshape((8, 8, 96))(x)
+    for channels in (72, 44, 24, 12):
+        x = upsample()(x)
+        x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.95)(x))
+    x = layers.Conv2D(3, 3, padding="same", activation="sigmoid", name="portrait")(x)
+    return tf.keras.Model(latents, {"portrait": x}, name="renderer")
+
+
+def upsample() -> Any:
+    """Double height and width by repetition.
+
+    Emitted as RESIZE_NEAREST_NEIGHBOR version 2; Keras' own UpSampling2D becomes version 3 or TILE,
+    which the last Edge TPU compiler refuses.
+    """
+    return _nearest_class()()
+
+
+def _nearest_class() -> Any:
+    import tensorflow as tf
+
+    @tf.keras.utils.register_keras_serializable("earsight")
+    class Nearest2x(tf.keras.layers.Layer):  # type: ignore[misc]
+        """Nearest-neighbour resize to twice the size, without half-pixel centres."""
+
+        def call(self, x: Any) -> Any:
+            size = (2 * x.shape[1], 2 * x.shape[2])
+            return tf.compat.v1.image.resize_nearest_neighbor(x, size)
+
+    return Nearest2x
+
+
+def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
+    """Join a trained head and renderer to embedding (dim,) → portrait (128, 128, 3)."""
+    import tensorflow as tf
+
+    embedding = tf.keras.layers.Input((dim,), name="embedding")
+    read = head(embedding)
+    latents = tf.keras.layers.Concatenate()([staircase(read["sex"]), read["age"], read["size"]])
+    return tf.keras.Model(
+        embedding, {"portrait": draw(latents)["portrait"]}, name="portrait_decoder"
+    )

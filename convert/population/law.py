@@ -1,0 +1,171 @@
+"""The law that joins a voice and a face: the one place where it is written down.
+
+A person is drawn as a set of latents. The voice is rendered from the acoustic ones, the face from
+`male`, `face_years` and `size`; everything else about a face (skin, hair, eyes, detail shape) is
+drawn independently of the voice, because a voice says little or nothing about it.
+
+Shared between voice and face
+    sex      1:1.
+    age      calendar years; the face looks older or younger by a normal error with standard
+             deviation 0.4 + 0.06 years (an assumption: 0.7 y at 5, 2.8 y at 40, 5.2 y at 80).
+    size     face size axis s = r z + sqrt(1 - r²) e with z the vocal-tract length standardised
+             within sex and age class and r = 0.5 (an assumption; vocal-tract length follows body
+             height, Fitch & Giedd 1999).
+
+Acoustics of each class
+    adult F0        118 Hz men (SD 2.6 st), 207 Hz women (2.3 st): Traunmüller & Eriksson 1995.
+    within adults   men fall slightly to about 45 and rise after 55, women fall steadily:
+                    Hollien & Shipp 1972, Nishio & Niimi 2008, Stathopoulos et al. 2011.
+    elderly F0      138 Hz men (3.0 st), 183 Hz women (2.8 st): same sources.
+    elderly voice   jitter, shimmer and breathiness rise, tempo falls: Wilcox & Horii 1980,
+                    Linville & Korabic 1987.
+    children F0     300 → 240 Hz between 4 and 12.5 years: Sorenson 1989, Lee et al. 1999.
+    vocal tract     men 17.2 ± 0.9 cm, women 14.8 ± 0.75 cm, children 10.8 → 13.7 cm: acoustic
+                    lengths from the formants of Fant 1960, Peterson & Barney 1952 and
+                    Hillenbrand et al. 1995; growth from Fitch & Giedd 1999.
+Where a number has no source it is marked "assumption" in the code.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+AgeClass = Literal["child", "adult", "elderly"]
+Kind = Literal["paired", "voice_only", "face_only"]
+
+AGE_CLASSES: tuple[AgeClass, ...] = ("child", "adult", "elderly")
+YEARS: dict[AgeClass, tuple[float, float]] = {
+    "child": (4.0, 12.5),
+    "adult": (18.0, 65.0),
+    "elderly": (65.0, 90.0),
+}
+MIX = (0.15, 0.65, 0.20)  # child, adult, elderly: nearest to the published world
+SIZE_FROM_TRACT = 0.5  # r above
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One synthetic person; immutable, a pure function of (population seed, index, kind)."""
+
+    id: str  # "p00042" paired, "v00042" voice only, "f00042" face only
+    kind: Kind  # voice_only: F0 and vocal tract independent, sex and age mean nothing
+    seed: int  # for everything drawn further down (utterances, photos, hair, ...)
+    male: bool
+    age_class: AgeClass
+    years: float
+    f0_hz: float  # median
+    f0_sd_st: float  # standard deviation of F0 in running speech, semitones
+    vtl_cm: float  # acoustic vocal-tract length
+    jitter: float  # relative F0 perturbation per 5 ms frame
+    shimmer_db: float  # level perturbation per frame
+    breathiness: float  # 0..0.9, share of aperiodicity added towards high frequencies
+    tilt_db: float  # spectral tilt per octave above 1 kHz
+    tempo: float  # 1 is the TTS voice's own
+    tremor: float  # relative depth of a 4-7 Hz F0 modulation
+    vtl_z: float  # vtl_cm standardised within sex and age class
+    size: float  # the face's size axis, mean 0, SD 1
+    face_years: float  # the age the face looks
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plain dict written to `people.jsonl`."""
+        return asdict(self)
+
+
+def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
+    """Draw one person, independent of how many others are drawn and in which order."""
+    key = {"paired": 1, "voice_only": 2, "face_only": 3}[kind]
+    rng = np.random.default_rng([population_seed, key, index])
+    age_class = AGE_CLASSES[int(rng.choice(3, p=MIX))]
+    male = bool(rng.random() < 0.5)
+    years = float(rng.uniform(*YEARS[age_class]))
+    vtl_z = float(np.clip(rng.normal(), -3.0, 3.0))
+    mean_vtl, sd_vtl = vocal_tract(male, age_class, years)
+    voice = _voice_quality(rng, male, age_class, years)
+    f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * _F0_SD[age_class][male] / 12)
+    vtl = mean_vtl + sd_vtl * vtl_z
+    if kind == "voice_only":
+        f0 = math.exp(rng.uniform(math.log(80.0), math.log(340.0)))
+        vtl = math.exp(rng.uniform(math.log(10.8), math.log(19.6)))
+    size = SIZE_FROM_TRACT * vtl_z + math.sqrt(1 - SIZE_FROM_TRACT**2) * rng.normal()
+    face_years = years + rng.normal() * (0.4 + 0.06 * years)
+    return Person(
+        id=f"{kind[0]}{index:05d}",
+        kind=kind,
+        seed=int(rng.integers(2**31)),
+        male=male,
+        age_class=age_class,
+        years=years,
+        f0_hz=float(np.clip(f0, 72.0, 380.0)),
+        vtl_cm=float(np.clip(vtl, 9.5, 20.5)),
+        vtl_z=vtl_z,
+        size=float(size),
+        face_years=float(np.clip(face_years, 2.0, 97.0)),
+        **voice,
+    )
+
+
+def vocal_tract(male: bool, age_class: AgeClass, years: float) -> tuple[float, float]:
+    """Return mean and standard deviation of the acoustic vocal-tract length, cm."""
+    if age_class == "child":
+        return 10.8 + (years - 4.0) * 0.34 + (0.15 if male else -0.15), 0.45
+    # formants lie slightly lower in old age (Linville & Rother)
+    old = {True: 1.01, False: 1.02}[male] if age_class == "elderly" else 1.0
+    return (17.2 * old, 0.9 * old) if male else (14.8 * old, 0.75 * old)
+
+
+_F0_SD: dict[AgeClass, dict[bool, float]] = {  # between speakers, semitones
+    "child": {False: 1.8, True: 1.8},
+    "adult": {False: 2.3, True: 2.6},
+    "elderly": {False: 2.8, True: 3.0},
+}
+
+
+def median_f0(male: bool, age_class: AgeClass, years: float) -> float:
+    """Return the typical median F0 in Hz; continuous in years from 18 to 90."""
+    if age_class == "child":
+        return 300.0 - (years - 4.0) * 7.0
+    if male:
+        points, values = (18.0, 45.0, 55.0, 70.0, 90.0), (121.0, 115.0, 118.0, 132.0, 144.0)
+    else:
+        points, values = (18.0, 45.0, 55.0, 70.0, 90.0), (212.0, 206.0, 198.0, 187.0, 180.0)
+    return float(np.interp(years, points, values))
+
+
+def _voice_quality(
+    rng: np.random.Generator, male: bool, age_class: AgeClass, years: float
+) -> dict[str, float]:
+    """Draw what age does to the source: roughness, breath, tempo, tremor.
+
+    `a` runs from 0 (25 years) to 1 (85 years), so that adults and the elderly overlap; the spread
+    at each age is wide because healthy ageing is (Linville & Korabic 1987).
+    """
+    a = float(np.clip((years - 25.0) / 60.0, 0.0, 1.0))
+
+    def lognormal(median: float, sd: float) -> float:
+        return float(rng.lognormal(math.log(median), sd))
+
+    if age_class == "child":
+        breath = float(rng.beta(2.0, 6.0)) * 0.8
+        jitter, shimmer = lognormal(0.006, 0.4), lognormal(0.35, 0.4)
+        tempo, tremor, f0_sd = rng.normal(0.93, 0.09), 0.0, rng.normal(2.9, 0.7)
+    else:
+        breath = float(rng.beta(1.6 + 0.6 * a, (7.0 if male else 5.0) - 1.5 * a)) * (0.8 + 0.15 * a)
+        jitter, shimmer = (
+            lognormal(0.005 + 0.010 * a**1.5, 0.5),
+            lognormal(0.32 + 0.5 * a**1.5, 0.45),
+        )
+        tempo, f0_sd = rng.normal(1.04 - 0.17 * a**1.5, 0.10), rng.normal(2.6 + 0.2 * a, 0.8)
+        tremor = rng.uniform(0.004, 0.03) if rng.random() < 0.7 * max(0.0, a - 0.4) else 0.0
+    return {
+        "f0_sd_st": float(np.clip(f0_sd, 0.9, 5.0)),
+        "jitter": float(np.clip(jitter, 0.001, 0.045)),
+        "shimmer_db": float(np.clip(shimmer, 0.08, 2.5)),
+        "breathiness": float(np.clip(breath, 0.0, 0.9)),
+        "tilt_db": float(rng.normal(0.0, 2.0)) - 3.0 * breath,  # breathy voices fall off faster
+        "tempo": float(np.clip(tempo, 0.65, 1.3)),
+        "tremor": float(tremor),
+    }

@@ -1,0 +1,1 @@
+"""Voices of synthetic people: TTS reshaped with WORLD."""

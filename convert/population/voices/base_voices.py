@@ -1,0 +1,129 @@
+"""The base voices: which text-to-speech voices there are, and which of them this machine has.
+
+17 voices are cut from recordings of people (diphone, unit selection or HTS), 74 are variants of
+espeak-ng's formant synthesiser. Novelty variants (robots, whispers, croaks) are left out. All of
+them are packages of Debian main.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+Engine = Literal["espeak", "flite", "festival"]
+
+PROGRAMS: dict[Engine, str] = {
+    "espeak": "espeak-ng",
+    "flite": "flite",
+    "festival": "text2wave",
+}
+LISTING_TIMEOUT_S = 30.0
+ESPEAK_VARIANTS = """
+adam Alex Alicia Andrea Andy anika Annie antonio aunty belinda benjamin boris caleb david Denis
+Diogo ed edward edward2 f1 f2 f3 f4 f5 Gene Gene2 grandma grandpa gustave Henrique Hugo Jacky john
+klatt klatt2 klatt3 klatt4 klatt5 klatt6 Lee linda m1 m2 m3 m4 m5 m6 m7 m8 marcelo Marco Mario max
+Michael michel miguel Mike Nguyen norbert pablo paul pedro quincy rob robert sandro shelby steph
+steph2 steph3 Storm travis victor zac
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseVoice:
+    """One voice of one text-to-speech engine."""
+
+    id: str  # also the prefix of its files: "flite_slt" -> flite_slt__003.wav
+    engine: Engine
+    voice: str  # the engine's own name for it
+    speaker: str  # the person recorded; two voices of one person never straddle a split
+    language: str | None  # ISO 639-1; None: any (espeak variants)
+    encoding: str  # of the text the engine reads
+    natural: bool  # cut from recordings of a person
+    package: str  # Debian package that brings it
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What `available_voices` found."""
+
+    voices: tuple[BaseVoice, ...]
+    missing: tuple[str, ...]  # one line each: the voice and the package that brings it
+
+
+def _festival(
+    name: str, language: str, package: str, *, speaker: str = "", encoding: str = "utf-8"
+) -> BaseVoice:
+    return BaseVoice(
+        id=f"festival_{name}",
+        engine="festival",
+        voice=f"voice_{name}",
+        speaker=speaker or name,
+        language=language,
+        encoding=encoding,
+        natural=True,
+        package=package,
+    )
+
+
+def _flite(name: str, speaker: str) -> BaseVoice:
+    return BaseVoice(f"flite_{name}", "flite", name, speaker, "en", "utf-8", True, "flite")
+
+
+def _espeak(variant: str) -> BaseVoice:
+    name = f"espeak_{variant}"
+    return BaseVoice(name, "espeak", variant, name, None, "utf-8", False, "espeak-ng")
+
+
+_LATIN1 = "iso-8859-1"
+_LATIN2 = "iso-8859-2"
+BASE_VOICES: tuple[BaseVoice, ...] = (
+    *(_flite(name, speaker) for name, speaker in (("awb", "awb"), ("kal16", "kal"))),
+    *(_flite(name, name) for name in ("rms", "slt")),
+    _festival("kal_diphone", "en", "festvox-kallpc16k", speaker="kal"),
+    _festival("ked_diphone", "en", "festvox-kdlpc16k"),
+    _festival("cmu_us_slt_arctic_hts", "en", "festvox-us-slt-hts", speaker="slt"),
+    _festival("lp_diphone", "it", "festvox-italp16k", encoding=_LATIN1),
+    _festival("pc_diphone", "it", "festvox-itapc16k", encoding=_LATIN1),
+    _festival("czech_dita", "cs", "festvox-czech-dita", encoding=_LATIN2),
+    _festival("czech_machac", "cs", "festvox-czech-machac", encoding=_LATIN2),
+    _festival("czech_krb", "cs", "festvox-czech-krb", encoding=_LATIN2),
+    _festival("czech_ph", "cs", "festvox-czech-ph", encoding=_LATIN2),
+    _festival("hy_fi_mv_diphone", "fi", "festvox-suopuhe-mv", encoding=_LATIN1),
+    _festival("suo_fi_lj_diphone", "fi", "festvox-suopuhe-lj", encoding=_LATIN1),
+    _festival("msu_ru_nsh_clunits", "ru", "festvox-ru"),
+    _festival("upc_ca_ona_hts", "ca", "festvox-ca-ona-hts", encoding="iso-8859-15"),
+    *(_espeak(variant) for variant in ESPEAK_VARIANTS.split()),
+)
+
+
+def available_voices() -> Installed:
+    """Return the base voices that this machine can speak, and name those it lacks."""
+    voices = tuple(v for v in BASE_VOICES if v.voice in _installed_names(v.engine))
+    missing = tuple(
+        f"{v.id} is missing: apt install {v.package}" for v in BASE_VOICES if v not in voices
+    )
+    return Installed(voices, missing)
+
+
+@cache
+def _installed_names(engine: Engine) -> frozenset[str]:
+    if shutil.which(PROGRAMS[engine]) is None:
+        return frozenset()
+    if engine == "espeak":  # the column "File" of the table reads !v/Alex
+        words = _output("espeak-ng", "--voices=variant").split()
+        return frozenset(word[3:] for word in words if word.startswith("!v/"))
+    if engine == "flite":  # "Voices available: kal awb_time ..."
+        return frozenset(_output("flite", "-lv").partition(":")[2].split())
+    names = _output("festival", "-b", "(print (voice.list))").strip().strip("()").split()
+    return frozenset(f"voice_{name}" for name in names)
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(
+            command, check=True, capture_output=True, timeout=LISTING_TIMEOUT_S, text=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""  # an engine that cannot list its voices counts as absent

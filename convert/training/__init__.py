@@ -1,0 +1,1 @@
+"""Training: features, batches, losses and the three loops."""

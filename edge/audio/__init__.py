@@ -1,0 +1,1 @@
+"""Stage 1: sound to features (file → speech → log-mel)."""

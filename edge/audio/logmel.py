@@ -1,0 +1,241 @@
+"""Log-mel features: the one front-end, shared by training and by the device.
+
+Guarantee: the same samples give the same codes, bit for bit, whatever the size of the chunks, the
+processor, its vector width, the BLAS and the NumPy version. It holds by construction:
+
+* spectra and mel filters use element-wise IEEE 754 operations in a fixed order only (see
+  `spectrum` and `mel`), and no step uses BLAS, an FFT library or a vector logarithm;
+* the level of a window is summed in float64 and rounded to float32, so the order of that sum has no
+  effect in practice (a different last bit of float64 would have to cross a float32 rounding edge);
+* logarithm and quantiser are one table, indexed by the leading bits of a float32;
+* tables are computed in float64 and rounded once. No entry lies so near a rounding edge that two
+  maths libraries could disagree; a test holds every entry to that.
+
+Underflow is kept away from the codes: a window with a mean energy below `_SILENCE` is silent, so
+processors that flush tiny numbers to zero agree as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..types import Float32, Int8
+from .mel import MelBank, mel_filters
+from .spectrum import PowerSpectrum
+
+Float64 = npt.NDArray[np.float64]
+
+INPUT_SCALE = 1 / 32  # a model's float input is code * INPUT_SCALE, zero point 0
+
+_BLOCK = 64  # frames computed at once: 0.64 s; larger is a little faster and later
+_LOUDEST = 1e12  # of a sample; any sample format fits, and no energy overflows
+_SILENCE = 1e-24  # mean energy; a 24-bit recording attenuated by 100 dB is still above
+_MANTISSA_BITS = 9  # the logarithm is constant over 1/512 of an octave: 0.03 codes at most
+
+
+@dataclass(frozen=True, slots=True)
+class LogMelSpec:
+    """Every number that defines the features."""
+
+    sample_rate: int = 16000  # Hz
+    window: int = 400  # samples, periodic Hann
+    hop: int = 160  # samples
+    fft: int = 512
+    mels: int = 64
+    f_min: float = 60.0  # Hz
+    f_max: float = 7600.0  # Hz
+    frames: int = 256  # of one encoder window
+    floor: float = 1e-5  # of the encoder window's mean energy (-50 dB)
+    code_gain: float = 14.0  # codes per neper of energy
+    code_offset: float = -2.375  # ln(energy / mean + floor) of code 0; codes span -11.5 .. +6.7
+
+    @property
+    def window_samples(self) -> int:
+        """Samples of one encoder window: 41200, or 2.575 s."""
+        return (self.frames - 1) * self.hop + self.window
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 that a bundle keeps of its front-end, as 64 hexadecimal digits.
+
+        It covers the numbers above, `INPUT_SCALE` and the tables in steps of 2**-20, so that it
+        changes with the features but not with the last bit of a maths library.
+        """
+        digest = hashlib.sha256(json.dumps([INPUT_SCALE, asdict(self)], sort_keys=True).encode())
+        for table in (hann(self), mel_weights(self)):
+            digest.update(np.round(table * 2**20).astype("<i4").tobytes())
+        digest.update(_code_table(self).tobytes())
+        return digest.hexdigest()
+
+
+def hann(spec: LogMelSpec) -> Float64:
+    """Return the periodic Hann window, (window,)."""
+    window: Float64 = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window) / spec.window)
+    return window
+
+
+def mel_weights(spec: LogMelSpec) -> Float64:
+    """Return the mel filters, (mels, fft / 2 + 1), each summing to one."""
+    return mel_filters(spec.mels, spec.fft, spec.sample_rate, spec.f_min, spec.f_max)
+
+
+class LogMel:
+    """Streaming mel energies: feed sound in chunks of any size, get frames as blocks complete.
+
+    Frame `f` covers samples `f * hop` to `f * hop + window`. Frames come in blocks of 64; `flush`
+    gives the rest. However the sound is cut, the frames together are the same.
+    """
+
+    def __init__(self, spec: LogMelSpec | None = None) -> None:
+        self.spec = spec or LogMelSpec()
+        window = hann(self.spec).astype(np.float32)
+        self._spectrum = PowerSpectrum(window, self.spec.hop, self.spec.fft, _BLOCK)
+        # the power spectrum comes four times too large
+        self._mel = MelBank(mel_weights(self.spec) / 4, _BLOCK)
+        self._filled = 0  # samples waiting in the spectrum's buffer
+
+    def reset(self) -> None:
+        """Forget every sample."""
+        self._filled = 0
+
+    def feed(self, samples: Float32) -> Float32:
+        """Take the next samples and return the energies that became ready.
+
+        Args:
+            samples: (n,) float32, any level, n of any size.
+
+        Returns:
+            (m, mels) float32 linear energies, m a multiple of 64, often 0.
+
+        Raises:
+            InputError: if a sample is not finite or absurdly large; the front-end is then reset.
+        """
+        samples = np.asarray(samples, np.float32)
+        if samples.ndim != 1:
+            raise InputError(f"sound must be mono samples, not an array of shape {samples.shape}")
+        waiting, hop = self._spectrum.samples, self.spec.hop
+        blocks = []
+        taken = 0
+        while taken < len(samples):
+            count = min(len(samples) - taken, len(waiting) - self._filled)
+            waiting[self._filled : self._filled + count] = samples[taken : taken + count]
+            self._filled += count
+            taken += count
+            if self._filled == len(waiting):
+                blocks.append(self._run())
+                self._filled -= _BLOCK * hop
+                waiting[: self._filled] = waiting[_BLOCK * hop :]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.spec.mels), np.float32)
+
+    def flush(self) -> Float32:
+        """Return the energies of the frames still held back, (m, mels) with m < 64, and reset.
+
+        Samples after the last whole frame are dropped.
+
+        Raises:
+            InputError: if a sample is not finite or absurdly large; the front-end is then reset.
+        """
+        count = max(0, (self._filled - self.spec.window) // self.spec.hop + 1)
+        self._spectrum.samples[self._filled :] = 0.0
+        energies = self._run()[:count]
+        self.reset()
+        return energies
+
+    def _run(self) -> Float32:
+        """Return the (64, mels) energies of the full buffer."""
+        samples = self._spectrum.samples
+        if not (samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST):  # NaN fails both
+            self.reset()
+            raise InputError("sound holds NaN, infinite or absurd samples; check the recording")
+        self._spectrum.run()
+        return self._mel.energies(self._spectrum.power)
+
+
+def normalise(energies: Float32, spec: LogMelSpec) -> Int8:
+    """Turn the energies of one encoder window into its codes, whatever the level.
+
+    Args:
+        energies: (frames, mels) float32 linear energies, finite.
+        spec: the features wanted.
+
+    Returns:
+        (frames, mels) int8: code_gain * (ln(energy / mean + floor) - code_offset), rounded and
+        clipped, with the mean taken over the window. Silence is code -128 everywhere.
+
+    Raises:
+        InputError: if the energies are not finite.
+    """
+    mean = math.fsum(energies.sum(axis=0, dtype=np.float64).tolist()) / energies.size
+    if not math.isfinite(mean):
+        raise InputError("sound holds NaN, infinite or absurd samples; check the recording")
+    scale = np.float32(1 / mean if mean > _SILENCE else 0.0)
+    relative = energies * scale + np.float32(spec.floor)
+    codes: Int8 = _code_table(spec).take(_cell(relative) - _cell(spec.floor), mode="clip")
+    return codes
+
+
+def windows(energies: Float32, spec: LogMelSpec, hop_frames: int = 128) -> Int8:
+    """Cut energies into encoder windows and normalise each.
+
+    Windows start every `hop_frames`; the last one ends where the sound ends. Sound shorter than a
+    window is repeated to fill one.
+
+    Args:
+        energies: (n, mels) float32 linear energies, n at least 1.
+        spec: the features wanted.
+        hop_frames: frames from one window to the next.
+
+    Returns:
+        (w, frames, mels) int8, w at least 1.
+
+    Raises:
+        InputError: if there is no frame, or the energies are not finite.
+    """
+    if len(energies) == 0:
+        raise InputError("sound is shorter than one frame of 25 ms; record a longer one")
+    if len(energies) < spec.frames:
+        energies = energies[np.arange(spec.frames) % len(energies)]
+    last = len(energies) - spec.frames
+    starts = [*range(0, last, hop_frames), last]
+    return np.stack([normalise(energies[start : start + spec.frames], spec) for start in starts])
+
+
+def features(samples: Float32, spec: LogMelSpec) -> Int8:
+    """Return the (w, frames, mels) int8 codes of a whole recording, (n,) float32 samples.
+
+    Raises:
+        InputError: if the sound is shorter than a frame or holds samples that are not finite.
+    """
+    frontend = LogMel(spec)
+    return windows(np.concatenate([frontend.feed(samples), frontend.flush()]), spec)
+
+
+def _cell(values: Float32 | float) -> npt.NDArray[np.int32]:
+    """Return the leading bits of positive float32 values: an integer logarithm."""
+    bits = np.asarray(values, np.float32).view(np.int32)
+    return np.right_shift(bits, 23 - _MANTISSA_BITS)
+
+
+@lru_cache(maxsize=8)
+def _code_table(spec: LogMelSpec) -> Int8:
+    """Return the code of every cell from that of the floor to that of the largest ratio."""
+    largest = 2 * spec.frames * spec.mels  # all energy in one cell, with room for rounding
+    code = spec.code_gain * (np.log(_cell_centres(spec.floor, largest)) - spec.code_offset)
+    table: Int8 = np.clip(np.round(code), -128, 127).astype(np.int8)
+    return table
+
+
+def _cell_centres(smallest: float, largest: float) -> Float64:
+    """Return the middle of every cell between two values, both included."""
+    cells = np.arange(_cell(smallest), _cell(largest) + 1, dtype=np.int32)
+    edge = np.left_shift(cells, 23 - _MANTISSA_BITS).view(np.float32).astype(np.float64)
+    mantissa, exponent = np.frexp(edge)
+    centres: Float64 = np.ldexp(mantissa + 2.0 ** -(_MANTISSA_BITS + 2), exponent)
+    return centres

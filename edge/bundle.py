@@ -1,0 +1,310 @@
+"""The contract between `convert/` and `edge/`: one directory, one manifest, every byte hashed.
+
+::
+
+    NAME.bundle/
+      manifest.json            what this module reads and writes, and nothing else does
+      voice_encoder.tflite     features (1, frames, mels, 1) int8 → embedding, traits
+      face_encoder.tflite      image (1, 112, 112, 3) int8 → embedding of the same space
+      portrait_decoder.tflite  embedding (1, d) int8 → portrait (1, 128, 128, 3) int8; optional
+      recipe.json report.json  how it was made, what was measured
+
+Rules: `format` is one integer and an unknown one is refused; unknown keys are refused; every file
+is listed with its SHA-256; tensors are addressed by the names in the manifest; on opening a model
+the interpreter's own shapes, types, scales and zero points must equal the manifest's. The device
+recomputes the front-end's fingerprint, so features can never silently differ from training's.
+A gallery stores `embedding.space_id` and is refused by a bundle with another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .audio.logmel import INPUT_SCALE, LogMelSpec
+from .errors import BundleError, StorageError
+from .manifest_json import read_dataclass
+from .storage import replace_directory
+
+if TYPE_CHECKING:
+    from .runtime import Model
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+REQUIRED_MODELS = ("voice_encoder", "face_encoder")
+KNOWN_MODELS = (*REQUIRED_MODELS, "portrait_decoder")
+REQUIRED_TRAITS = ("female", "child", "ln_f0", "ln_vtl")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output of a model."""
+
+    shape: tuple[int, ...]
+    dtype: Literal["int8", "uint8", "float32"]
+    scale: float  # real = scale * (code - zero_point); 0 for float32
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """One file of the bundle."""
+
+    file: str  # plain name inside the bundle's directory
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model: its file for each target, its tensors, and what a runtime must know to run it."""
+
+    files: Mapping[str, FileInfo]  # by target; "cpu" is always there
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    operators: Mapping[str, int]  # TFLite operator → highest version used
+    min_runtime: str  # lowest TFLite version that has them, "" when the file does not say
+    macs: int  # multiply-accumulates of one run
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendInfo:
+    """The features the voice encoder was trained on."""
+
+    spec: LogMelSpec
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingInfo:
+    """The space shared by voices and faces."""
+
+    dim: int
+    metric: Literal["cosine"]
+    space_id: str  # galleries carry it too
+
+
+@dataclass(frozen=True, slots=True)
+class TraitInfo:
+    """How an output of the voice encoder becomes a trait: link⁻¹(mean + std * output)."""
+
+    mean: float
+    std: float
+    link: Literal["logistic", "exp"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAlignment:
+    """How a photo is framed before the face encoder sees it, as fractions of its square input."""
+
+    eyes_x: float  # midpoint between the eyes
+    eyes_y: float
+    crown_to_chin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything `manifest.json` says."""
+
+    format: int
+    name: str
+    version: str  # of earsight, when packed
+    created: str  # ISO date
+    frontend: FrontendInfo
+    models: Mapping[str, ModelInfo]
+    embedding: EmbeddingInfo
+    traits: Mapping[str, TraitInfo]
+    face_alignment: FaceAlignment
+    measured: Mapping[str, float]
+    licence: str
+    model_card: str  # Markdown
+    files: Mapping[str, FileInfo] = field(default_factory=dict)  # recipe, report
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk whose manifest and hashes were checked."""
+
+    path: Path
+    manifest: Manifest
+
+    def has(self, model: str) -> bool:
+        """Tell whether the bundle carries this model."""
+        return model in self.manifest.models
+
+    def open(self, model: str, threads: int = 1) -> Model:
+        """Build the interpreter of one model and compare its tensors with the manifest.
+
+        Raises:
+            BundleError: the bundle has no such model, or the file disagrees with the manifest.
+            RuntimeUnavailable: nothing installed here can run it.
+        """
+        from .runtime import open_model
+
+        info = self.manifest.models.get(model)
+        if info is None:
+            have = ", ".join(sorted(self.manifest.models))
+            raise BundleError(f"{self.path}: no model '{model}' in this bundle (it has {have})")
+        return open_model(self.path / info.files["cpu"].file, info, f"models.{model}", threads)
+
+
+def default_bundle_path() -> Path:
+    """Return where the bundle that ships with the package lies."""
+    return Path(__file__).parent / "bundles" / "default.bundle"
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle's manifest and check every rule that needs no interpreter.
+
+    Raises:
+        BundleError: names the bundle, the field and what to do.
+    """
+    manifest_path = path / MANIFEST
+    try:
+        text = manifest_path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise BundleError(
+            f"{path}: not a bundle: there is no {MANIFEST} in it; give the NAME.bundle directory"
+        ) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BundleError(f"{manifest_path}: cannot be read ({exc})") from exc
+    try:
+        data = json.loads(text, object_pairs_hook=_no_duplicates)
+        manifest = _parse(data)
+        _check(path, manifest)
+    except (BundleError, ValueError, RecursionError) as exc:
+        raise BundleError(f"{path}: {exc}; re-create the bundle or install it again") from exc
+    return Bundle(path, manifest)
+
+
+def manifest_json(manifest: Manifest) -> str:
+    """Return the exact text of `manifest.json`: sorted keys, two spaces, a final newline."""
+    return json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+    """Write a bundle beside its final place, check it as a device would, then rename it.
+
+    Args:
+        path: `NAME.bundle`; an existing one is replaced only after the new one has been checked.
+        manifest: what to write; its hashes must be those of `contents`.
+        contents: file name → bytes, without the manifest.
+
+    Raises:
+        BundleError: what was given breaks the contract.
+        StorageError: the disk refused.
+    """
+    with replace_directory(path) as folder:
+        try:
+            for name, content in contents.items():
+                (folder / name).write_bytes(content)
+            (folder / MANIFEST).write_text(manifest_json(manifest), encoding="utf-8")
+        except OSError as exc:
+            raise StorageError(f"{path}: cannot be written ({exc}); free some space") from exc
+        load_bundle(folder)
+    return Bundle(path, manifest)
+
+
+def file_info(name: str, content: bytes) -> FileInfo:
+    """Return the manifest's entry for a file with this content."""
+    return FileInfo(name, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise BundleError(f"{key}: written twice in {MANIFEST}")
+        found[key] = value
+    return found
+
+
+def _parse(data: Any) -> Manifest:
+    if not isinstance(data, dict):
+        raise BundleError(f"{MANIFEST} is not a JSON object")
+    found = data.get("format")
+    if found != FORMAT:
+        raise BundleError(f"format: is {found!r}, this earsight reads {FORMAT}")
+    return read_dataclass(Manifest, data, BundleError)
+
+
+def _check(path: Path, manifest: Manifest) -> None:
+    if manifest.frontend.fingerprint != (own := manifest.frontend.spec.fingerprint()):
+        raise BundleError(
+            f"frontend.fingerprint: is {manifest.frontend.fingerprint[:12]}, "
+            f"this earsight computes {own[:12]} from frontend.spec"
+        )
+    for name in REQUIRED_MODELS:
+        if name not in manifest.models:
+            raise BundleError(f"models.{name}: missing")
+    for name in manifest.models:
+        if name not in KNOWN_MODELS:
+            raise BundleError(f"models.{name}: unknown model, known are {', '.join(KNOWN_MODELS)}")
+    for name in REQUIRED_TRAITS:
+        if name not in manifest.traits:
+            raise BundleError(f"traits.{name}: missing")
+    _check_tensors(manifest)
+    if manifest.embedding.dim < 1 or not manifest.embedding.space_id:
+        raise BundleError("embedding: dim must be positive and space_id not empty")
+    for where, info in _all_files(manifest):
+        _check_file(path, where, info)
+
+
+def _check_tensors(manifest: Manifest) -> None:
+    """Hold the models to the shapes the device's stages are written for."""
+    spec, dim = manifest.frontend.spec, manifest.embedding.dim
+    expected = {
+        "voice_encoder": ("inputs", "features", (1, spec.frames, spec.mels, 1)),
+        "face_encoder": ("outputs", "embedding", (1, dim)),
+        "portrait_decoder": ("inputs", "embedding", (1, dim)),
+    }
+    for model, (side, tensor, shape) in expected.items():
+        if model in manifest.models:
+            _expect(manifest, model, side, tensor, shape)
+    _expect(manifest, "voice_encoder", "outputs", "embedding", (1, dim))
+    for trait in manifest.traits:
+        _expect(manifest, "voice_encoder", "outputs", trait, (1, 1))
+    features = manifest.models["voice_encoder"].inputs["features"]
+    if features.dtype == "int8" and (features.scale, features.zero_point) != (INPUT_SCALE, 0):
+        raise BundleError(
+            f"models.voice_encoder.inputs.features.scale: is {features.scale} with zero point "
+            f"{features.zero_point}, feature codes need exactly {INPUT_SCALE} and 0"
+        )
+
+
+def _expect(manifest: Manifest, model: str, side: str, tensor: str, shape: tuple[int, ...]) -> None:
+    tensors: Mapping[str, TensorInfo] = getattr(manifest.models[model], side)
+    where = f"models.{model}.{side}.{tensor}"
+    if tensor not in tensors:
+        raise BundleError(f"{where}: missing")
+    if tensors[tensor].shape != shape:
+        raise BundleError(f"{where}.shape: is {tensors[tensor].shape}, must be {shape}")
+
+
+def _all_files(manifest: Manifest) -> list[tuple[str, FileInfo]]:
+    found = [(f"files.{name}", info) for name, info in manifest.files.items()]
+    for name, model in manifest.models.items():
+        if "cpu" not in model.files:
+            raise BundleError(f"models.{name}.files.cpu: missing")
+        found += [(f"models.{name}.files.{t}", info) for t, info in model.files.items()]
+    return found
+
+
+def _check_file(path: Path, where: str, info: FileInfo) -> None:
+    if Path(info.file).name != info.file or info.file in ("", ".", "..", MANIFEST):
+        raise BundleError(f"{where}.file: '{info.file}' is not a plain file name")
+    try:
+        content = (path / info.file).read_bytes()
+    except OSError as exc:
+        raise BundleError(f"{where}.file: '{info.file}' cannot be read ({exc.strerror})") from exc
+    if len(content) != info.bytes:
+        raise BundleError(f"{where}.bytes: '{info.file}' has {len(content)}, not {info.bytes}")
+    if (digest := hashlib.sha256(content).hexdigest()) != info.sha256:
+        raise BundleError(
+            f"{where}.sha256: '{info.file}' is damaged "
+            f"(it has {digest[:12]}…, not {info.sha256[:12]}…)"
+        )

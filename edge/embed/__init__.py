@@ -1,0 +1,1 @@
+"""Stage 2: features to embeddings (voice and face share one space)."""

@@ -1,0 +1,1 @@
+"""Stage 3: an embedding to a face (gallery matches, portrait)."""

@@ -1,0 +1,1 @@
+"""Stage 4: results to the world (folder, terminal)."""
