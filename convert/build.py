@@ -55,8 +55,8 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     pictures.render_people(strangers, 1, work / "faces_only", geometry, workers)
     pictures.render_typical(wanted.typical, recipe.seed, work / "typical", geometry, workers)
     spoken = speak_base(work / "base", wanted.base_utterances, workers=workers)
-    for failure in spoken.failures:
-        print(failure, file=sys.stderr)
+    for line in (*spoken.missing, *spoken.failures):
+        print(line, file=sys.stderr)
     render_clips(speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers)
 
 

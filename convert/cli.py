@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.bundle import default_bundle_path, load_bundle
-from edge.errors import EarsightError, RuntimeUnavailable
+from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
 
 from .recipe import load_recipe
 
@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     recipe = load_recipe(args.recipe)
     if args.command in ("population", "build") and args.geometry is None:
-        raise EarsightError(
+        raise ConfigError(
             f"no head geometry: give --geometry PACK.npz or set {GEOMETRY}; "
             "`earsight-convert geometry` builds it"
         )

@@ -138,6 +138,7 @@ def pack_gallery(out: Path, bundle: Bundle, data: Dataset, count: int) -> Galler
             thumbnail = to_png(np.ascontiguousarray(faces[0]))
             gallery = gallery.add(name, encoder.embed(faces), thumbnail, data.people[row].id)
     save_gallery(out, gallery)
+    out.chmod(0o644)  # nobody real in it, and every user of a system-wide install reads it
     return gallery
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.manifest_json import read_dataclass
+from edge.schema import read_dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .audio.logmel import INPUT_SCALE, LogMelSpec
 from .errors import BundleError, StorageError
-from .manifest_json import read_dataclass
+from .schema import read_dataclass
 from .storage import replace_directory
 
 if TYPE_CHECKING:

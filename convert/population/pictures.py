@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from edge.storage import write_private
 from edge.types import Float32, UInt8
 
+from ..parallel import each
 from .law import Person
 
 SHARD = 40  # people per file
-TYPICAL_SHARD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,30 @@ class TypicalPictures:
     images: UInt8  # (n, 128, 128, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class PeopleShard:
+    """One file of people to render."""
+
+    path: Path
+    people: tuple[Person, ...]
+    photos: int  # of each
+    geometry: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TypicalShard:
+    """One file of typical persons to render."""
+
+    path: Path
+    start: int  # index of the first
+    count: int
+    seed: int
+    geometry: Path
+
+
+Shard = TypeVar("Shard", PeopleShard, TypicalShard)
+
+
 def render_people(
     people: Sequence[Person], photos: int, folder: Path, geometry: Path, workers: int
 ) -> None:
@@ -46,13 +69,9 @@ def render_people(
 
     Shards that exist are kept; the pictures of one person depend on that person alone.
     """
-    shards = [people[i : i + SHARD] for i in range(0, len(people), SHARD)]
-    jobs = [
-        (_render_shard, (shard, photos, folder / f"{shard[0].id}.npz", geometry), len(shard))
-        for shard in shards
-        if not (folder / f"{shard[0].id}.npz").exists()
-    ]
-    _run(jobs, workers, f"faces ({folder.name})", "people", len(people))
+    groups = [tuple(people[i : i + SHARD]) for i in range(0, len(people), SHARD)]
+    shards = [PeopleShard(folder / f"{g[0].id}.npz", g, photos, geometry) for g in groups]
+    _render(_render_people, shards, workers, f"faces ({folder.name})")
 
 
 def load_pictures(folder: Path) -> Pictures:
@@ -67,17 +86,11 @@ def load_pictures(folder: Path) -> Pictures:
 
 def render_typical(count: int, seed: int, folder: Path, geometry: Path, workers: int) -> None:
     """Render `count` typical persons over sex, age and size into shards under `folder`."""
-    starts = range(0, count, TYPICAL_SHARD)
-    jobs = [
-        (
-            _render_typical_shard,
-            (start, min(TYPICAL_SHARD, count - start), seed, folder / f"{start:06d}.npz", geometry),
-            min(TYPICAL_SHARD, count - start),
-        )
-        for start in starts
-        if not (folder / f"{start:06d}.npz").exists()
+    shards = [
+        TypicalShard(folder / f"{i:06d}.npz", i, min(SHARD, count - i), seed, geometry)
+        for i in range(0, count, SHARD)
     ]
-    _run(jobs, workers, "typical faces", "faces", count)
+    _render(_render_typical, shards, workers, "faces (typical)")
 
 
 def load_typical(folder: Path) -> TypicalPictures:
@@ -91,65 +104,51 @@ def load_typical(folder: Path) -> TypicalPictures:
     )
 
 
-Job = tuple[object, tuple[object, ...], int]
-
-
-def _run(jobs: Iterable[Job], workers: int, title: str, unit: str, total: int) -> None:
+def _render(
+    render: Callable[[Shard], None], shards: Sequence[Shard], workers: int, title: str
+) -> None:
     from tqdm import tqdm
 
-    jobs = list(jobs)
-    todo = sum(n for _, _, n in jobs)
-    if not jobs:
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    bar = tqdm(total=total, initial=total - todo, desc=title, unit=unit, smoothing=0.05)
-    with pool, bar:
-        futures: dict[Future[None], int] = {pool.submit(f, *args): n for f, args, n in jobs}  # type: ignore[arg-type]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                bar.update(futures[future])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    todo = [shard for shard in shards if not shard.path.exists()]
+    done = len(shards) - len(todo)
+    with tqdm(total=len(shards), initial=done, desc=title, unit="shard", smoothing=0.05) as bar:
+        for _ in each(render, todo, workers):
+            bar.update()
 
 
-def _render_shard(people: Sequence[Person], photos: int, path: Path, geometry: Path) -> None:
+def _render_people(shard: PeopleShard) -> None:
     from .faces.appearance import draw_face
     from .faces.geometry import load_geometry
     from .faces.render import photo, render
 
-    heads = load_geometry(geometry)
+    heads = load_geometry(shard.geometry)
     canonical, shots = [], []
-    for person in people:
+    for person in shard.people:
         face = draw_face(person, heads)
         canonical.append(render(face, heads))
-        rngs = [np.random.default_rng([person.seed, 77, k]) for k in range(photos)]
+        rngs = [np.random.default_rng([person.seed, 77, k]) for k in range(shard.photos)]
         shots.append([photo(face, heads, rng) for rng in rngs])
-    _save(
-        path,
-        ids=np.array([p.id for p in people]),
-        canonical=np.array(canonical),
-        photos=np.array(shots),
-    )
+    ids = np.array([person.id for person in shard.people])
+    _save(shard.path, ids=ids, canonical=np.array(canonical), photos=np.array(shots))
 
 
-def _render_typical_shard(start: int, count: int, seed: int, path: Path, geometry: Path) -> None:
+def _render_typical(shard: TypicalShard) -> None:
     from .faces.appearance import typical_face
     from .faces.geometry import load_geometry
     from .faces.render import render
 
-    heads = load_geometry(geometry)
-    rng = np.random.default_rng([seed, 41, start])
-    female = rng.choice(3, count, p=[0.4, 0.2, 0.4]) / 2.0
-    years = np.where(rng.random(count) < 0.3, rng.uniform(4, 20, count), rng.uniform(16, 90, count))
-    size = rng.uniform(-2.2, 2.2, count)
+    heads = load_geometry(shard.geometry)
+    n = shard.count
+    rng = np.random.default_rng([shard.seed, 41, shard.start])
+    female = rng.choice(3, n, p=[0.4, 0.2, 0.4]) / 2.0
+    years = np.where(rng.random(n) < 0.3, rng.uniform(4, 20, n), rng.uniform(16, 90, n))
+    size = rng.uniform(-2.2, 2.2, n)
     images = [
         render(typical_face(float(f), float(y), float(s)), heads)
         for f, y, s in zip(female, years, size, strict=True)
     ]
     _save(
-        path,
+        shard.path,
         female=female.astype(np.float32),
         years=years.astype(np.float32),
         size=size.astype(np.float32),

@@ -19,6 +19,9 @@ def mel_filters(
 
     The mel scale is that of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987); the triangles are
     linear in Hz and reach from the centre of one neighbour to that of the other.
+
+    Raises:
+        ValueError: if a filter is too narrow to hold a bin.
     """
     low, high = (2595 * math.log10(1 + hz / 700) for hz in (f_min, f_max))
     edges = 700 * (10 ** (np.linspace(low, high, mels + 2) / 2595) - 1)
@@ -26,45 +29,47 @@ def mel_filters(
     hz = np.arange(fft // 2 + 1) * (sample_rate / fft)
     rising, falling = (hz - left) / (centre - left), (right - hz) / (right - centre)
     triangles = np.maximum(np.minimum(rising, falling), 0.0)
-    weights: npt.NDArray[np.float64] = triangles / triangles.sum(axis=1, keepdims=True)
+    sums = triangles.sum(axis=1, keepdims=True)
+    if not sums.all():
+        raise ValueError(f"{mels} mel filters are too many for an FFT of {fft} samples")
+    weights: npt.NDArray[np.float64] = triangles / sums
     return weights
 
 
 class MelBank:
-    """Mel filters as weighted sums of gathered bins: few additions, all in a fixed order."""
+    """Mel energies of a fixed number of frames: gathered bins, weighted, added row by row.
+
+    Filters go in groups of neighbours, each filter padded with zero weights to the widest of its
+    group. NumPy reduces over a leading axis one row after the other, so every energy is a sum in
+    order of frequency on any processor (no matrix product, whose order is the library's own).
+    """
 
     def __init__(self, weights: npt.NDArray[np.float64], frames: int) -> None:
+        """Plan for (mels, bins) weights; each filter must hold at least one bin."""
         inside = weights > 0
         groups = np.array_split(np.arange(len(weights)), _GROUPS)
-        widest = [int(inside[group].sum(axis=1).max()) for group in groups]
-        bins = [
-            np.minimum(
-                inside[group].argmax(axis=1) + np.arange(width)[:, None], inside.shape[1] - 2
-            )
-            for group, width in zip(groups, widest, strict=True)
-        ]
-        gathered = [weights[group, rows] for group, rows in zip(groups, bins, strict=True)]
-        self._bins = np.concatenate([rows.ravel() for rows in bins])
-        self._weights = np.concatenate([part.ravel() for part in gathered]).astype(np.float32)[
-            :, None
-        ]
+        gathered = []
+        for group in groups:
+            width = int(inside[group].sum(axis=1).max())
+            first = np.minimum(inside[group].argmax(axis=1), weights.shape[1] - width)
+            gathered.append(first + np.arange(width)[:, None])
+        self._bins = np.concatenate([bins.ravel() for bins in gathered])
         self._products = np.zeros((len(self._bins), frames), np.float32)
+        self._weights = np.zeros_like(self._products)  # repeated for every frame: one long product
         self._energies = np.zeros((len(weights), frames), np.float32)
         self._sums: list[tuple[Float32, Float32]] = []
         start = 0
-        for group, width in zip(groups, widest, strict=True):
-            terms = self._products[start : start + width * len(group)]
-            start += len(terms)
-            self._sums.append(
-                (terms.reshape(width, len(group), frames), self._energies[group[0] : group[-1] + 1])
-            )
+        for group, bins in zip(groups, gathered, strict=True):
+            rows = slice(start, start + bins.size)
+            self._weights[rows] = weights[group, bins].reshape(-1, 1)
+            terms = self._products[rows].reshape(*bins.shape, frames)
+            self._sums.append((terms, self._energies[group[0] : group[-1] + 1]))
+            start += bins.size
 
     def energies(self, power: Float32) -> Float32:
         """Return the (frames, mels) energies of (bins, frames) power."""
         power.take(self._bins, axis=0, out=self._products, mode="clip")
         np.multiply(self._products, self._weights, out=self._products)
         for terms, sums in self._sums:
-            np.add.reduce(
-                terms, axis=0, out=sums
-            )  # row by row: NumPy adds along the last axis only
+            np.add.reduce(terms, axis=0, out=sums)
         return self._energies.T.copy()

@@ -58,7 +58,8 @@ class PowerSpectrum:
         self.samples = np.zeros((frames - 1) * hop + len(window), np.float32)
         self.power = np.zeros((half, frames), np.float32)
         source, target, scratch = np.zeros((3, 2 * half * frames), np.float32)
-        self._steps = _window(self.samples, source.reshape(2, half, frames), window, hop)
+        packed = source.reshape(4, 2, half // 4, frames).swapaxes(0, 1)
+        self._steps = _window(self.samples, packed, window, hop)
         interleaved = 1  # transforms that a stage finds interleaved: 1, 4, 16 ...
         while interleaved < half:
             points, run = half // interleaved, interleaved * frames
@@ -74,71 +75,71 @@ class PowerSpectrum:
 
 
 def _window(samples: Float32, packed: Float32, window: Float32, hop: int) -> list[_Step]:
-    """Window frames into `packed`, (2, fft / 2, frames): even samples, odd samples, zeros."""
-    length = len(window)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::hop].T
-    pairs = frames.reshape(length // 2, 2, -1).swapaxes(0, 1)
-    weights = window.reshape(length // 2, 2, 1).swapaxes(0, 1)
-    padding = packed[:, length // 2 :]  # an earlier run left something there
-    return [
-        (np.multiply, pairs, weights, packed[:, : length // 2]),
-        (np.multiply, padding, _ZERO, padding),
-    ]
+    """Window frames into [even or odd sample, quarter, n, frame], zeros at the end."""
+    quarter = packed.shape[2]
+    pairs = len(window) // 2
+    frames = np.lib.stride_tricks.sliding_window_view(samples, len(window))[::hop].T
+    framed = frames.reshape(pairs, 2, -1).swapaxes(0, 1)
+    weights = window.reshape(pairs, 2, 1).swapaxes(0, 1)
+    steps: list[_Step] = []
+    for index, start in enumerate(range(0, 4 * quarter, quarter)):
+        part = slice(start, min(start + quarter, pairs))
+        count = max(0, part.stop - part.start)
+        target, rest = packed[:, index, :count], packed[:, index, count:]
+        steps.append((np.multiply, framed[:, part], weights[:, part], target))
+        steps.append((np.multiply, rest, _ZERO, rest))  # an earlier run left something there
+    return [step for step in steps if step[-1].size]
 
 
 def _turns(fraction: npt.NDArray[np.float64]) -> tuple[Float32, Float32]:
-    """Return cosine and sine of fractions of a turn."""
+    """Return cosine and sine of fractions of a turn, exact at quarter turns."""
     angle = 2 * np.pi * fraction
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    cosine, sine = np.round(np.cos(angle), 15), np.round(np.sin(angle), 15)
+    return cosine.astype(np.float32), sine.astype(np.float32)
 
 
 def _radix_4(x: Float32, y: Float32, scratch: Float32, points: int, run: int) -> list[_Step]:
     """One Stockham stage from `x` to `y`; `x` and `scratch` are overwritten.
 
     Output q of sample n is the sum over p of x[n + p * points / 4] * (-i)^(p q), times the twiddle
-    exp(-2 pi i n q / points). Every buffer holds the real parts, then the imaginary ones.
+    exp(-2 pi i n q / points). A stage finds its input as [p, real or imaginary, n, run], which
+    keeps most operands in one piece; the last leaves [real or imaginary, bin, run].
     """
     quarter = points // 4
-    inputs = x.reshape(2, 4, quarter, run)
-    outputs = y.reshape(2, quarter, 4, run)
+    inputs = x.reshape(4, 2, quarter, run)
     sums, differences = scratch.reshape(2, 2, 2, quarter, run)
-    steps: list[_Step] = [
-        (np.add, inputs[:, :2], inputs[:, 2:], sums),
-        (np.subtract, inputs[:, :2], inputs[:, 2:], differences),
-        (np.add, sums[:, 0], sums[:, 1], outputs[:, :, 0]),
-    ]
-    if quarter > 1:  # outputs 1, 2, 3 wait for their twiddles
-        waiting = x[: 6 * quarter * run].reshape(2, 3, quarter, run)
+    if quarter > 1:
+        outputs = y.reshape(4, 2, quarter // 4, 4, run).transpose(3, 1, 0, 2, 4)
+        waiting = x[: 6 * quarter * run].reshape(3, 2, quarter, run)  # outputs 1, 2, 3 untwiddled
+        parts = waiting.reshape(6, quarter, run)
+        one_and_three, three_and_one = parts[::5], parts[4:0:-3]
     else:
-        waiting = outputs[:, :, 1:].swapaxes(1, 2)
+        outputs = y.reshape(2, 4, 1, 1, run).swapaxes(0, 1)
+        waiting = outputs[1:, :, 0]
+        parts = y.reshape(8, 1, run)
+        one_and_three, three_and_one = parts[1::6], parts[3:6:2]
     # Output 1 is d0 - i d1 and output 3 is d0 + i d1: adding the swapped d1 gives the real part of
     # one and the imaginary part of the other.
-    first, swapped = differences[:, 0], differences[::-1, 1]
-    one_and_three = _pair(waiting, (0, 0), (1, 2))
-    three_and_one = _pair(waiting, (0, 2), (1, 0))
-    steps += [
-        (np.subtract, sums[:, 0], sums[:, 1], waiting[:, 1]),
+    first, swapped = differences[0], differences[1, ::-1]
+    steps: list[_Step] = [
+        (np.add, inputs[:2], inputs[2:], sums),
+        (np.subtract, inputs[:2], inputs[2:], differences),
+        (np.add, *sums.reshape(2, *outputs.shape[1:]), outputs[0]),
+        (np.subtract, sums[0], sums[1], waiting[1]),
         (np.add, first, swapped, one_and_three),
         (np.subtract, first, swapped, three_and_one),
     ]
     if quarter > 1:
-        turn = np.arange(1, 4)[:, None, None] * np.arange(quarter)[:, None] / points
-        cosine, sine = _turns(turn)
+        cosine, sine = _turns(np.arange(1, 4)[:, None] * np.arange(quarter) / points)
+        signed = np.stack([sine, -sine], axis=1)[..., None]
         rotated = scratch[: waiting.size].reshape(waiting.shape)
+        apart = (3, *outputs.shape[1:])
         steps += [
-            (np.multiply, waiting[::-1], np.stack([sine, -sine]), rotated),
-            (np.multiply, waiting, cosine, waiting),
-            (np.add, waiting, rotated, outputs[:, :, 1:].swapaxes(1, 2)),
+            (np.multiply, waiting[:, ::-1], signed, rotated),
+            (np.multiply, waiting, cosine[:, None, :, None], waiting),
+            (np.add, waiting.reshape(apart), rotated.reshape(apart), outputs[1:]),
         ]
     return steps
-
-
-def _pair(block: Float32, first: tuple[int, int], second: tuple[int, int]) -> Float32:
-    """Return the view that stacks block[first] and block[second]."""
-    step = sum((b - a) * s for a, b, s in zip(first, second, block.strides[:2], strict=True))
-    rows = block[first]
-    view: Float32 = np.lib.stride_tricks.as_strided(rows, (2, *rows.shape), (step, *rows.strides))
-    return view
 
 
 def _unravel(x: Float32, y: Float32, scratch: Float32, power: Float32) -> list[_Step]:

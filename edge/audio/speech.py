@@ -148,8 +148,9 @@ class SpeechFinder:
         self._speech = 0
         if enough:
             self.found += 1
-            begin = start * CHUNK / RATE
-            yield Utterance(samples, begin, begin + len(samples) / RATE, self._source)
+            first = start * CHUNK
+            last = first + len(samples)
+            yield Utterance(samples, first / RATE, last / RATE, self._source)
 
 
 def silero() -> Detector:

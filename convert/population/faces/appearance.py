@@ -8,15 +8,21 @@ frequencies and correlations are hand-set for variety; they are not statistics o
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..law import Person
 from .face import Brows, Face, FaceWindow, Grooves, Hair, Rgb, Skin
 from .geometry import Geometry
 from .morph import makehuman_age, oldness
+from .palette import (
+    GRAY_HAIR,
+    HAIR_ALBEDO,
+    HAIR_COLORS,
+    IRIS_COLORS,
+    SHIRTS,
+    brow_color,
+    scaled,
+)
 from .sliders import MEAN, SIZE_SLIDERS, childhood, mean_sliders, random_sliders, set_size
-
-Floats = npt.NDArray[np.float64]
 
 FIRST_YEAR, LAST_YEAR = 4.0, 90.0  # the law's range, where the morphs look right
 CHILD_UNTIL = 13.0  # years; younger typical faces have the children's hair
@@ -25,31 +31,6 @@ SEX_FREE_HAIR = 0.30  # share of people whose hair says nothing about their sex 
 SHAPE_LIMIT = {"head/head-diamond": 0.2, "head/head-oval": 0.2}  # more makes a pointed skull
 _STREAM = 0xFACE  # keeps these draws apart from others made from the person's seed
 
-HAIR_COLORS: dict[str, Rgb] = {  # linear
-    "black": (0.011, 0.009, 0.008),
-    "dark brown": (0.030, 0.018, 0.011),
-    "brown": (0.075, 0.042, 0.024),
-    "light brown": (0.15, 0.09, 0.05),
-    "blond": (0.36, 0.25, 0.13),
-    "red": (0.22, 0.075, 0.028),
-}
-GRAY_HAIR: Rgb = (0.46, 0.45, 0.44)
-IRIS_COLORS: dict[str, Rgb] = {
-    "blue": (0.16, 0.30, 0.48),
-    "green": (0.20, 0.27, 0.13),
-    "gray": (0.28, 0.33, 0.36),
-    "hazel": (0.26, 0.17, 0.06),
-    "brown": (0.13, 0.06, 0.025),
-    "dark": (0.05, 0.024, 0.013),
-}
-SHIRTS: tuple[Rgb, ...] = (
-    (0.08, 0.09, 0.12),
-    (0.30, 0.30, 0.31),
-    (0.12, 0.18, 0.28),
-    (0.25, 0.09, 0.08),
-    (0.10, 0.17, 0.11),
-    (0.42, 0.40, 0.35),
-)
 ANY_STYLE = (
     "short01", "short02", "short04", "short03", "bob01", "bob02", "long01", "ponytail01",
     "braid01", "buzz",
@@ -58,9 +39,6 @@ WOMENS_BROWS = ("001", "002", "003", "005", "006", "010", "011")
 MENS_BROWS = ("001", "002", "003", "004", "005", "006", "007", "008", "009", "010")
 TYPICAL_HAIR: Rgb = (0.045, 0.027, 0.016)
 TYPICAL_WINDOW = FaceWindow(0.0, 6.90, 0.68, 1.05, 0.6, 0.0, 5.49)
-HAIR_ALBEDO = 0.8  # of the colours above: strands shade one another
-GRAY_BROWS: Rgb = (0.40, 0.39, 0.38)
-BROW_LIMIT: Rgb = (0.16, 0.14, 0.12)  # blond brows are darker than blond hair
 
 
 def draw_face(person: Person, geometry: Geometry) -> Face:
@@ -75,7 +53,6 @@ def draw_face(person: Person, geometry: Geometry) -> Face:
     african, asian, caucasian = (float(r) for r in rng.dirichlet((0.35, 0.35, 0.35)))
     sliders = random_sliders(geometry.sliders, years, rng)
     set_size(sliders, person.size, years, rng)
-    adult = 1.0 - childhood(years)
     pigment = str(
         rng.choice(list(HAIR_COLORS), p=(0.08, 0.27, 0.27, 0.17, 0.14, 0.07))
         if rng.random() < 0.95 * caucasian
@@ -101,45 +78,22 @@ def draw_face(person: Person, geometry: Geometry) -> Face:
         muscle=float(np.clip(rng.normal(0.5, 0.13), 0.2, 0.8)),
         sliders=sliders,
         targets=_draw_targets(geometry, rng),
-        skin=Skin(
-            melanin=float(
-                np.clip(
-                    african * rng.uniform(0.50, 0.95)
-                    + asian * rng.uniform(0.08, 0.30)
-                    + caucasian * rng.uniform(-0.02, 0.16),
-                    -0.03,
-                    1.0,
-                )
-            ),
-            blood=rng.uniform(0.12, 0.40) - 0.10 * asian,
-            yellow=asian * rng.uniform(0.3, 0.9) + caucasian * rng.uniform(0, 0.5) + 0.4 * african,
-            freckles=max(0.0, rng.normal(-0.2, 0.5)) * caucasian * (1 - 0.4 * old),
-            age_spots=old * rng.uniform(0.2, 1.0),
-            blush=rng.uniform(0.15, 0.6),
-            lips=rng.uniform(0.3, 0.7) * (1 - 0.2 * childhood(years)) + lipstick,
-            roughness=rng.uniform(0.8, 1.2),
-            old=old,
-        ),
-        grooves=Grooves(
-            forehead=old**1.2 * rng.uniform(0.15, 0.7),
-            crows_feet=old * rng.uniform(0.3, 0.8),
-            mouth=adult * (0.12 + old * rng.uniform(0.3, 0.75)),
-            eye_bags=adult * (0.06 + old * rng.uniform(0.3, 0.85)),
-        ),
+        skin=_draw_skin(rng, (african, asian, caucasian), years, old, lipstick),
+        grooves=_draw_grooves(rng, 1.0 - childhood(years), old),
         hair=Hair(
-            style, _scaled(color, HAIR_ALBEDO), rng.uniform(0.88, 1.12), _draw_window(geometry, rng)
+            style, scaled(color, HAIR_ALBEDO), rng.uniform(0.88, 1.12), _draw_window(geometry, rng)
         ),
         brows=Brows(
             "eyebrow" + str(rng.choice(MENS_BROWS if male else WOMENS_BROWS)),
             rng.uniform(0.6, 1.0) if male else rng.uniform(0.5, 0.9),
-            _brow_color(grown, gray),
+            brow_color(grown, gray),
         ),
         lash_density=0.5 if male else 0.75,
         beard=beard_growth(years) * stubble * rng.uniform(0.7, 1.1) * (1 - 0.5 * asian)
         if male and not child
         else 0.0,
-        iris=_scaled(np.array(IRIS_COLORS[iris]), rng.uniform(0.8, 1.2)),
-        shirt=_scaled(np.array(SHIRTS[int(rng.integers(len(SHIRTS)))]), rng.uniform(0.8, 1.2)),
+        iris=scaled(np.array(IRIS_COLORS[iris]), rng.uniform(0.8, 1.2)),
+        shirt=scaled(np.array(SHIRTS[int(rng.integers(len(SHIRTS)))]), rng.uniform(0.8, 1.2)),
         seed=int(rng.integers(2**30)),
     )
 
@@ -186,17 +140,50 @@ def typical_face(female: float, years: float, size: float) -> Face:
         grooves=Grooves(
             old**1.2 * 0.45, old * 0.55, adult * 0.10 + old * 0.5, adult * 0.05 + old * 0.45
         ),
-        hair=Hair(style, _scaled(color, HAIR_ALBEDO), 1.0, TYPICAL_WINDOW),
+        hair=Hair(style, scaled(color, HAIR_ALBEDO), 1.0 - 0.12 * childhood(years), TYPICAL_WINDOW),
         brows=Brows(
             "eyebrow002",
             float(np.interp(female, (0.0, 1.0), (0.80, 0.65))),
-            _brow_color(np.array(TYPICAL_HAIR), gray),
+            brow_color(np.array(TYPICAL_HAIR), gray),
         ),
         lash_density=0.65,
         beard=0.15 * beard_growth(years) * float(np.interp(female, (0.0, low), (1.0, 0.0))),
         iris=(0.10, 0.055, 0.028),
         shirt=(0.12, 0.18, 0.28),
         seed=12345,
+    )
+
+
+def _draw_skin(
+    rng: np.random.Generator,
+    race: tuple[float, float, float],
+    years: float,
+    old: float,
+    lipstick: float,
+) -> Skin:
+    """Return pigments and texture; melanin and yellow follow MakeHuman's race weights."""
+    african, asian, caucasian = race
+    melanin = african * rng.uniform(0.50, 0.95)
+    melanin += asian * rng.uniform(0.08, 0.30) + caucasian * rng.uniform(-0.02, 0.16)
+    return Skin(
+        melanin=float(np.clip(melanin, -0.03, 1.0)),
+        blood=rng.uniform(0.12, 0.40) - 0.10 * asian,
+        yellow=asian * rng.uniform(0.3, 0.9) + caucasian * rng.uniform(0, 0.5) + 0.4 * african,
+        freckles=max(0.0, rng.normal(-0.2, 0.5)) * caucasian * (1 - 0.4 * old),
+        age_spots=old * rng.uniform(0.2, 1.0),
+        blush=rng.uniform(0.15, 0.6),
+        lips=rng.uniform(0.3, 0.7) * (1 - 0.2 * childhood(years)) + lipstick,
+        roughness=rng.uniform(0.8, 1.2),
+        old=old,
+    )
+
+
+def _draw_grooves(rng: np.random.Generator, adult: float, old: float) -> Grooves:
+    return Grooves(
+        forehead=old**1.2 * rng.uniform(0.15, 0.7),
+        crows_feet=old * rng.uniform(0.3, 0.8),
+        mouth=adult * (0.12 + old * rng.uniform(0.3, 0.75)),
+        eye_bags=adult * (0.06 + old * rng.uniform(0.3, 0.85)),
     )
 
 
@@ -242,14 +229,3 @@ def _draw_window(geometry: Geometry, rng: np.random.Generator) -> FaceWindow:
         tilt=rng.uniform(-0.25, 0.25),
         cut_y=rng.uniform(mouth - 1.6, mouth - 0.3) if rng.random() < 0.6 else -9.0,
     )
-
-
-def _brow_color(hair: Floats, gray: float) -> Rgb:
-    """Return the colour of brows and beard: they gray later than hair and are never very light."""
-    color = hair * (1 - 0.75 * gray) + np.array(GRAY_BROWS) * 0.75 * gray
-    return _scaled(np.minimum(color, BROW_LIMIT), 0.9)
-
-
-def _scaled(color: Floats, factor: float) -> Rgb:
-    red, green, blue = (float(c) * factor for c in color)
-    return red, green, blue

@@ -82,7 +82,7 @@ class Geometry:
     head_shapes: tuple[str, ...]  # targets without an opposite: oval, round, ...
     asymmetries: tuple[str, ...]
     skin_triangles: Int32  # (t, 3)
-    skin_masks: Float32  # (n, 12), columns of `shading.MASKS`
+    skin_masks: Float32  # (n, 12), columns named in `skin`
     crown: int  # vertex
     chin: int  # vertex
     landmarks: Landmarks

@@ -12,6 +12,7 @@ from .geometry import Landmarks
 Array = npt.NDArray[np.float64]
 
 COLUMNS, ROWS = 512, 870  # of x -1..1 dm, and of y from 1.2 above the eyes to 2.2 below
+DM_PER_ROW = 3.4 / (ROWS - 1)
 
 
 def groove_map(points: Landmarks, mouth_half_width: float) -> npt.NDArray[np.uint8]:
@@ -34,8 +35,10 @@ def groove_map(points: Landmarks, mouth_half_width: float) -> npt.NDArray[np.uin
         depth = np.clip(np.minimum(fine, 1 - fine) / fade, 0, 1)
         drawn = np.zeros(x.shape)
         for px, py, d in zip(path_x, path_y, depth, strict=True):
-            near = np.exp(-((side - px) ** 2 + (y - py) ** 2) / width**2)
-            drawn = np.maximum(drawn, d * near)
+            middle, reach = (eye_y + 1.2 - py) / DM_PER_ROW, 4 * width / DM_PER_ROW
+            rows = slice(max(0, int(middle - reach)), max(0, int(middle + reach) + 2))
+            near = np.exp(-((side[rows] - px) ** 2 + (y[rows] - py) ** 2) / width**2)
+            drawn[rows] = np.maximum(drawn[rows], d * near)
         return drawn
 
     forehead = np.zeros(x.shape)

@@ -12,8 +12,10 @@ from . import hair, shading
 from .face import Face, Rgb
 from .geometry import Geometry, UInt8
 from .raster import Float64, Samples, empty_samples, rasterize, vertex_normals
+from .resolve import resolve
 from .scene import PARTS, Scene, assemble, hair_shadow
-from .surfaces import MASKS, Paint, Place
+from .skin import MASKS
+from .surfaces import Paint, Place
 from .view import CANONICAL, Light, View, project, unit
 
 _MATERIALS = (shading.SKIN, shading.EYE, shading.BROW, shading.LASH, shading.HAIR)  # of PARTS
@@ -81,7 +83,7 @@ def render(
     )
     frame = hair.strand_frame(style)
     colors = shading.shade(samples, mesh, lights, paint, place, frame)
-    return shading.resolve(colors, samples, supersample, view.background, view.exposure)
+    return resolve(colors, samples, supersample, view.background, view.exposure)
 
 
 def _rasterize(

@@ -1,4 +1,4 @@
-"""Deferred shading: the light that leaves every sample, and the picture made of it.
+"""Deferred shading: the light that leaves every sample.
 
 Linear RGB in camera space. Diffuse light is wrapped (a cheap stand-in for subsurface scattering),
 highlights are Blinn-Phong, straight hair shines along its strands (Kajiya & Kay 1989).
@@ -14,9 +14,9 @@ import numpy as np
 from .face import Rgb
 from .hair import StrandFrame, strand_angle
 from .jit import kernel
-from .raster import Float32, Float64, Int32, Samples, UInt8
+from .raster import Float32, Float64, Int32, Samples
+from .skin import MASKS, skin_material
 from .surfaces import (
-    MASKS,
     Material,
     Paint,
     Place,
@@ -25,7 +25,6 @@ from .surfaces import (
     eye_material,
     hair_material,
     lash_material,
-    skin_material,
 )
 
 SKIN, EYE, HAIR, BROW, LASH = 0, 1, 2, 3, 4  # materials
@@ -59,7 +58,7 @@ class Lights(NamedTuple):
 def _falloff(x: float) -> float:
     """Return x ** 1.3 for x >= 0, from a table below 1: the power is what shading costs most."""
     if x >= 1.0:
-        return x**1.3
+        return float(x**1.3)
     t = x * _POWER_STEPS
     i = int(t)
     low, high = _POWER[i], _POWER[i + 1]
@@ -245,46 +244,3 @@ def shade(
                 out[row, column, 1] = color[1] * light[1] + shine
                 out[row, column, 2] = color[2] * light[2] + shine
     return out
-
-
-@kernel
-def resolve(
-    colors: Float32, samples: Samples, supersample: int, background: Rgb, exposure: float
-) -> UInt8:
-    """Return the picture (h, w, 3) uint8 sRGB: box filter, soft shoulder above 0.6, encoding.
-
-    The background falls off by 10 % towards the corners.
-    """
-    height, width = colors.shape[0] // supersample, colors.shape[1] // supersample
-    picture = np.empty((height, width, 3), np.uint8)
-    share = 1.0 / (supersample * supersample)
-    for row in range(height):
-        for column in range(width):
-            dx, dy = (column + 0.5) / width - 0.5, (row + 0.5) / height - 0.5
-            empty = 0
-            red, green, blue = 0.0, 0.0, 0.0
-            for y in range(row * supersample, (row + 1) * supersample):
-                for x in range(column * supersample, (column + 1) * supersample):
-                    if samples.triangle[y, x] < 0:
-                        empty += 1
-                    else:
-                        red += colors[y, x, 0]
-                        green += colors[y, x, 1]
-                        blue += colors[y, x, 2]
-            behind = empty * (1.0 - 0.2 * (dx * dx + dy * dy))
-            picture[row, column, 0] = _encode((red + behind * background[0]) * share * exposure)
-            picture[row, column, 1] = _encode((green + behind * background[1]) * share * exposure)
-            picture[row, column, 2] = _encode((blue + behind * background[2]) * share * exposure)
-    return picture
-
-
-@kernel
-def _encode(linear: float) -> int:
-    """Return the sRGB code of a linear value (IEC 61966-2-1), highlights compressed."""
-    if linear > 0.6:
-        linear = 0.6 + 0.4 * math.tanh((linear - 0.6) / 0.4)
-    if linear <= 0.0031308:
-        encoded = 12.92 * max(linear, 0.0)
-    else:
-        encoded = 1.055 * linear ** (1 / 2.4) - 0.055
-    return int(min(encoded, 1.0) * 255 + 0.5)

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from convert.parallel import each
 from edge.errors import StorageError
 
 from ..law import Person
 from .character import VoiceCharacter, draw_character
-from .parallel import each
 from .speech import SAMPLE_RATE, read_speech
 from .tts import base_utterances
 from .vocal_tract import MeasuredVoice, measure_base

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from convert.parallel import each
 from edge.errors import NoSpeechError
 
 from .base_voices import BASE_VOICES
-from .parallel import each
 from .speech import FRAME_S, SAMPLE_RATE, Float64, median_and_spread, read_speech, track_f0
 from .tts import base_utterances
 

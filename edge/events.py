@@ -1,0 +1,83 @@
+"""What the live daemon says happened: one value for every sink, ordered and stamped.
+
+Logic runs on monotonic time. Wall time is a label, marked with whether the clock had been set,
+because a Pi without a battery boots in the past. `boot_id` and `sequence` order events for ever.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal[
+    "heard",  # an utterance was understood: traits, matches, decision, portrait
+    "dropped",  # an utterance was given up: the board is too slow, or it could not be read
+    "audio",  # capture changed state: listening, no_audio, waiting, muted
+    "gap",  # samples were lost between two blocks
+    "system",  # started, stopping, reloaded, throttled, backend changed
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When and where in the order of things."""
+
+    boot_id: str  # of the kernel, or a random one where there is none
+    sequence: int  # from 0, one per event of this process
+    monotonic_s: float
+    wall: str  # ISO 8601, UTC, milliseconds
+    clock_synced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened."""
+
+    kind: Kind
+    stamp: Stamp
+    data: Mapping[str, Any]  # JSON-able; for "heard" as `Sighting.as_json` plus "decision"
+    portrait: bytes | None = field(default=None, repr=False)  # PNG
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the flat public form, without the picture."""
+        return {
+            "kind": self.kind,
+            "boot_id": self.stamp.boot_id,
+            "sequence": self.stamp.sequence,
+            "monotonic_s": round(self.stamp.monotonic_s, 3),
+            "time": self.stamp.wall,
+            "clock_synced": self.stamp.clock_synced,
+            **self.data,
+        }
+
+
+class Stamper:
+    """Stamps the events of one process."""
+
+    def __init__(self) -> None:
+        self._boot_id = _boot_id()
+        self._sequence = itertools.count()
+
+    def event(self, kind: Kind, data: Mapping[str, Any], portrait: bytes | None = None) -> Event:
+        """Return a stamped event; thread-safe, because drawing from a count is atomic."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        stamp = Stamp(self._boot_id, next(self._sequence), time.monotonic(), now, clock_synced())
+        return Event(kind, stamp, data, portrait)
+
+
+def clock_synced() -> bool:
+    """Tell whether the wall clock was set since boot (systemd-timesyncd's mark)."""
+    return Path("/run/systemd/timesync/synchronized").exists()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(uuid.uuid4())

@@ -1,0 +1,144 @@
+"""The whole chain on a handful of people: population, training, int8, figures, bundle, hearing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.recipe import GatesRecipe, Recipe, load_recipe
+
+pytestmark = pytest.mark.convert
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    """Return the default recipe shrunk to seconds."""
+    default = load_recipe(Path("default"))
+    return dataclasses.replace(
+        default,
+        name="small",
+        calibration=16,
+        gallery=4,
+        population=dataclasses.replace(
+            default.population, paired=24, voice_only=3, face_only=4, clips=2, photos=2,
+            typical=12, base_utterances=1, validation=0.2, test=0.3,
+        ),
+        training=dataclasses.replace(
+            default.training, augmentations=1, face_steps=2, joint_steps=4, batch=8,
+            latent_steps=20, decoder_steps=4, decoder_batch=4,
+        ),
+        gates=GatesRecipe(0.0, 1.0, 0.0, 5.0),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def work(recipe: Recipe, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the chain once."""
+    pytest.importorskip("tensorflow", reason="the [convert] extra is not installed")
+    pytest.importorskip("pyworld", reason="the [convert] extra is not installed")
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed")
+    from convert.build import build
+
+    work = tmp_path_factory.mktemp("work")
+    geometry = shared / "data" / "makehuman" / "slim_z.npz"
+    build(recipe, work, geometry, work / "small.bundle", workers=2)
+    return work
+
+
+def test_the_bundle_keeps_the_contract(work: Path, recipe: Recipe) -> None:
+    from edge.bundle import load_bundle
+
+    manifest = load_bundle(work / "small.bundle").manifest
+    assert manifest.models["voice_encoder"].macs < 45e6
+    assert manifest.models["face_encoder"].macs < 120e6
+    assert manifest.models["portrait_decoder"].macs < 150e6
+    parameters = sum(m.files["cpu"].bytes for m in manifest.models.values())
+    assert parameters < 6.5 * 2**20
+    assert manifest.models["portrait_decoder"].operators["RESIZE_NEAREST_NEIGHBOR"] == 2
+    assert json.loads((work / "small.bundle" / "recipe.json").read_text()) == json.loads(
+        recipe.json()
+    )
+
+
+def test_int8_follows_float_output_by_output(work: Path, recipe: Recipe) -> None:
+    """Each named output is the right one: a swap of two traits would show here."""
+    from convert import verify
+    from convert.build import tflite_files
+    from convert.training.dataset import load_dataset
+    from edge.runtime import open_model
+
+    floats = verify.load_float_models(work / "models")
+    tests = verify.test_set(load_dataset(work, recipe.population))
+    path, info = tflite_files(work)["voice_encoder"]
+    features = tests.features.reshape(-1, *tests.features.shape[2:])
+    int8 = verify.run_int8(open_model(path, info, "models.voice_encoder"), features)
+    reference = floats.voice(features, training=False)
+    for name, value in int8.items():
+        wanted = np.asarray(reference[name])
+        error = np.abs(value - wanted).mean()
+        assert error < 0.35 * wanted.std() + 4 * info.outputs[name].scale, name
+
+
+def test_a_second_build_does_nothing_over(
+    work: Path, recipe: Recipe, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convert.build import make_population
+
+    before = {p: p.stat().st_mtime_ns for p in (work / "faces").iterdir()}
+    geometry = shared / "data" / "makehuman" / "slim_z.npz"
+    make_population(recipe, work, geometry, workers=2)
+    assert {p: p.stat().st_mtime_ns for p in (work / "faces").iterdir()} == before
+
+
+def test_the_gates_hold(work: Path, recipe: Recipe) -> None:
+    from convert.verify import check_gates
+    from edge.errors import EarsightError
+
+    figures = json.loads((work / "figures.json").read_text())
+    check_gates(figures, recipe.gates)
+    with pytest.raises(EarsightError, match="cosine_voice"):
+        check_gates(figures, dataclasses.replace(recipe.gates, cosine=1.01))
+
+
+def test_the_device_hears_with_it(
+    work: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge.cli import main
+
+    voice = str(next((shared / "data" / "voices" / "1688").glob("*.flac")))
+    bundle, gallery = str(work / "small.bundle"), str(work / "sample.gallery")
+    code = main(["hear", voice, "--bundle", bundle, "--gallery", gallery, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert len(result["utterances"][0]["matches"]) == 4
+
+
+def test_a_crash_of_the_converter_is_one_clear_error(work: Path, tmp_path: Path) -> None:
+    from convert.quantize import quantize
+    from edge.errors import EarsightError
+
+    broken = tmp_path / "voice_encoder.keras"
+    broken.write_bytes(b"not a model")
+    samples = np.zeros((2, 256, 64, 1), np.float32)
+    with pytest.raises(EarsightError, match=r"voice_encoder\.keras: the TFLite converter failed"):
+        quantize(broken, samples, "features", tmp_path / "out.tflite")
+
+
+def test_a_layer_that_is_always_zero_is_refused(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not installed")
+    from convert.quantize import quantize
+    from edge.errors import EarsightError
+
+    given = tf.keras.layers.Input((4,), name="x")
+    dead = tf.keras.layers.Dense(3, "relu", kernel_initializer="zeros", bias_initializer="zeros")
+    out = tf.keras.layers.Dense(2, name="y")(dead(given))
+    tf.keras.Model(given, {"y": out}).save(tmp_path / "dead.keras")
+    samples = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+    with pytest.raises(EarsightError, match="degenerate scale"):
+        quantize(tmp_path / "dead.keras", samples, "x", tmp_path / "dead.tflite")

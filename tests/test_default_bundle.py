@@ -1,0 +1,132 @@
+"""The bundle that ships: small, whole, and right about real people it has never heard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.audio.file import read_recording
+from edge.bundle import default_bundle_path, load_bundle
+from edge.face.gallery import load_gallery, sample_gallery_path
+from edge.pipeline import Ear
+from edge.types import Sighting
+
+pytest.importorskip("soundfile", reason="the [device] extra is not installed")
+
+READERS = {"1688": "man", "2414": "man", "1998": "woman", "533": "woman"}  # LibriSpeech
+SEX_OF = {1.0: "woman", 0.5: "androgynous", 0.0: "man"}
+
+
+@pytest.fixture(scope="module")
+def ear() -> Ear:
+    bundle = load_bundle(default_bundle_path())
+    return Ear(bundle, load_gallery(sample_gallery_path()))
+
+
+@pytest.fixture(scope="module")
+def heard(ear: Ear, shared: Path) -> dict[str, list[Sighting]]:
+    """Every utterance of each reader."""
+    folders = shared / "data" / "voices"
+    return {
+        reader: [
+            sighting
+            for path in sorted((folders / reader).glob("*.flac"))
+            for sighting in ear.hear(read_recording(path))
+        ]
+        for reader in READERS
+    }
+
+
+def female(sightings: list[Sighting]) -> float:
+    return float(np.mean([s.voice.traits.female for s in sightings]))
+
+
+def test_it_is_small_and_carries_everything() -> None:
+    path = default_bundle_path()
+    manifest = load_bundle(path).manifest
+    assert sum(f.stat().st_size for f in path.iterdir()) <= 6e6
+    assert set(manifest.models) == {"voice_encoder", "face_encoder", "portrait_decoder"}
+    assert "not predicted" in manifest.model_card
+    assert manifest.licence
+
+
+def test_its_published_figures_reach_the_gates_of_its_recipe() -> None:
+    path = default_bundle_path()
+    gates = json.loads((path / "recipe.json").read_text())["gates"]
+    measured = load_bundle(path).manifest.measured
+    loss = measured["matching_1_2_v2f_U_float"] - measured["matching_1_2_v2f_U_int8"]
+    assert measured["matching_1_2_v2f_U_int8"] >= gates["matching_1_2"] >= 0.72
+    assert loss <= gates["int8_matching_loss"] <= 0.015
+    assert min(measured["cosine_voice"], measured["cosine_face"]) >= gates["cosine"] >= 0.99
+    assert measured["portrait_psnr_db"] >= gates["portrait_psnr_db"] >= 30
+
+
+def test_the_sample_gallery_fits_and_nobody_in_it_is_real() -> None:
+    gallery = load_gallery(
+        sample_gallery_path(), load_bundle(default_bundle_path()).manifest.embedding.space_id
+    )
+    assert len(gallery.people) == 24
+    assert all("synthetic" in person.name for person in gallery.people)
+
+
+def test_the_sex_of_real_readers(heard: dict[str, list[Sighting]]) -> None:
+    right = [(female(heard[r]) > 0.5) == (sex == "woman") for r, sex in READERS.items()]
+    assert sum(right) >= 3
+
+
+def test_no_real_reader_is_called_a_child(heard: dict[str, list[Sighting]]) -> None:
+    assert all(np.mean([s.voice.traits.child for s in heard[r]]) < 0.5 for r in READERS)
+
+
+def test_the_pitch_of_real_readers_is_theirs(heard: dict[str, list[Sighting]]) -> None:
+    """Against DIO, an independent estimator: within two semitones in the median reader."""
+    pyworld = pytest.importorskip("pyworld", reason="the [convert] extra is not installed")
+    errors = []
+    for sightings in heard.values():
+        for sighting in sightings:
+            samples = sighting.utterance.samples.astype(np.float64)
+            f0, _ = pyworld.dio(samples, 16000, f0_floor=60.0, f0_ceil=400.0)
+            truth = np.median(f0[f0 > 0])
+            errors.append(12 * np.log2(sighting.voice.traits.f0_hz / truth))
+    assert np.median(np.abs(errors)) < 2.0
+
+
+def test_portraits_agree_with_the_traits(heard: dict[str, list[Sighting]], shared: Path) -> None:
+    """The typical rendering nearest to each portrait has the sex the trait says."""
+    pytest.importorskip("numba", reason="the [convert] extra is not installed")
+    from convert.population.faces.appearance import typical_face
+    from convert.population.faces.geometry import load_geometry
+    from convert.population.faces.render import render
+
+    geometry = load_geometry(shared / "data" / "makehuman" / "slim_z.npz")
+    typical = {
+        (sex, years): render(typical_face(sex, years, 0.0), geometry).astype(float)
+        for sex in SEX_OF
+        for years in (20.0, 35.0, 50.0, 65.0, 80.0)
+    }
+    agree = []
+    for sightings in heard.values():
+        for sighting in sightings:
+            assert sighting.portrait is not None
+            drawn = sighting.portrait.pixels.astype(float)
+            distance = {key: np.abs(drawn - image).mean() for key, image in typical.items()}
+            sex, _ = min(distance, key=lambda key: distance[key])
+            p = sighting.voice.traits.female
+            allowed = {sex for sex in SEX_OF if abs(sex - p) <= 0.55}
+            agree.append(sex in allowed)
+    assert np.mean(agree) >= 0.85
+
+
+def test_debians_own_voice_is_a_woman(ear: Ear) -> None:
+    sounds = sorted(Path("/usr/share/sounds/alsa").glob("*.wav"))
+    speech = [path for path in sounds if path.name != "Noise.wav"]
+    if not speech:
+        pytest.skip("Debian's alsa-utils, which has the recordings, is not installed")
+    command = ["earsight", "hear", "--join", "--json", *map(str, speech)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (utterance,) = json.loads(done.stdout)["utterances"][:1]
+    assert utterance["traits"]["female"] > 0.5
