@@ -29,8 +29,8 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# NumPy 2 declares other types than NumPy 1, which TensorFlow 2.15 needs
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 11))' \
-	  && echo "mypy skipped: types are checked with Python 3.11 and NumPy 1" || $(BIN)/mypy
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then $(BIN)/mypy; \
+	  else echo "mypy skipped: types are checked with Python 3.11 and NumPy 1"; fi
 
 format: setup ## put every file into the house format
 	$(BIN)/ruff check --fix .

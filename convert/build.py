@@ -94,7 +94,10 @@ def quantize_models(recipe: Recipe, work: Path) -> None:
         for name, input_name in MODELS.items():
             path = _need(work / "models" / f"{name}.keras", "train")
             model = quantize(path, samples[name], input_name, path.with_suffix(".tflite"))
-            print(f"{name}: {len(model.content()) / 1024:.0f} kB, {model.macs() / 1e6:.1f} MMAC")
+            size, macs = path.with_suffix(".tflite").stat().st_size, model.macs()
+            print(f"{name}: {size / 1024:.0f} kB, {macs / 1e6:.1f} MMAC")
+            versions = ", ".join(f"{op} v{v}" for op, v in model.operator_versions().items())
+            print(f"    {versions}; needs TFLite {model.min_runtime() or 'of any age'}")
 
 
 def verify_models(recipe: Recipe, work: Path, bundle: Bundle | None = None) -> dict[str, float]:

@@ -121,7 +121,7 @@ install_debian_packages() {
     sudo apt-get update && sudo apt-get install -y ${packages[*]}"
     "${ROOT[@]}" apt-get update -qq
     "${ROOT[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${packages[@]}"
+        apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}"
 }
 
 # Sets ROOT to what must stand before a command that changes the system.

@@ -116,7 +116,7 @@ def test_the_device_hears_with_it(
     code = main(["hear", voice, "--bundle", bundle, "--gallery", gallery, "--json"])
     result = json.loads(capsys.readouterr().out)
     assert code == 0
-    assert len(result["utterances"][0]["matches"]) == 4
+    assert 2 <= len(result["utterances"][0]["matches"]) <= 4
 
 
 def test_a_crash_of_the_converter_is_one_clear_error(work: Path, tmp_path: Path) -> None:
