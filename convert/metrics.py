@@ -27,7 +27,11 @@ def matching_1_2(queries: Float32, gallery: Float32, same: Bool | None = None) -
     Returns:
         Share of (query, right, wrong) in which the right one is nearer; ties count half.
     """
-    scores = unit(queries) @ unit(gallery).T
+    return matching_of_scores(unit(queries) @ unit(gallery).T, same)
+
+
+def matching_of_scores(scores: Float32, same: Bool | None = None) -> float:
+    """Return 1:2 matching accuracy of any scores (queries, gallery), as `matching_1_2` does."""
     right = np.diag(scores)[:, None]
     won = (right > scores) + 0.5 * (right == scores)
     allowed = ~np.eye(len(scores), dtype=bool)

@@ -19,7 +19,18 @@ from edge.errors import EarsightError
 from edge.runtime import Model, open_model
 from edge.types import Float32, UInt8
 
-from .metrics import auc, matching_1_2, mean_cosine, psnr_db, sharpness, unit
+from .metrics import (
+    Bool,
+    auc,
+    matching_1_2,
+    matching_of_scores,
+    mean_cosine,
+    psnr_db,
+    sharpness,
+    unit,
+)
+from .population.law import Person
+from .population.oracle import acoustic_scores, exact_scores
 from .recipe import GatesRecipe
 from .training.batches import centre_crop
 from .training.dataset import Dataset, Index
@@ -41,7 +52,8 @@ class FloatModels:
 class TestSet:
     """What the figures are computed from: draw k pairs clip k with photo k of each person."""
 
-    people: Index
+    rows: Index  # of the dataset
+    people: tuple[Person, ...]
     features: Float32  # (draws, n, frames, mels, 1)
     faces: Float32  # (draws, n, 112, 112, 3), 0..1
     female: Float32  # (n,)
@@ -60,6 +72,7 @@ def test_set(data: Dataset) -> TestSet:
         faces.append(centre_crop(shots))
     return TestSet(
         people,
+        tuple(data.people[p] for p in people),
         np.array(features),
         np.array(faces),
         data.labels.female[people],
@@ -106,6 +119,7 @@ def measure(
             figures[f"{name}_{backend}"] = value
         for name, value in _trait_accuracy(heard[backend], tests):
             figures[f"{name}_{backend}"] = value
+    figures.update(_oracles(tests, same_sex))
     figures["cosine_voice"] = mean_cosine(
         np.concatenate(voices["float"]), np.concatenate(voices["int8"])
     )
@@ -182,6 +196,20 @@ def _matching(pairs: list[tuple[Float32, Float32]], same_sex: Any) -> Iterator[t
     yield "matching_1_2_f2v_U", mean([matching_1_2(f, v) for v, f in pairs])
     yield "matching_1_2_f2v_G", mean([matching_1_2(f, v, same_sex) for v, f in pairs])
     yield "auc", mean([auc(v, f) for v, f in pairs])
+
+
+def _oracles(tests: TestSet, same_sex: Bool) -> dict[str, float]:
+    """Return what ideal observers reach on the same people (population/oracle.py)."""
+    figures = {}
+    for name, scores in (
+        ("oracle_exact", exact_scores(tests.people)),
+        ("oracle_acoustic", acoustic_scores(tests.people)),
+    ):
+        figures[f"matching_1_2_v2f_U_{name}"] = matching_of_scores(scores)
+        figures[f"matching_1_2_v2f_G_{name}"] = matching_of_scores(scores, same_sex)
+        figures[f"matching_1_2_f2v_U_{name}"] = matching_of_scores(scores.T)
+        figures[f"matching_1_2_f2v_G_{name}"] = matching_of_scores(scores.T, same_sex)
+    return figures
 
 
 def _trait_accuracy(heard: list[dict[str, Float32]], tests: TestSet) -> Iterator[tuple[str, float]]:

@@ -85,7 +85,7 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
     vtl_z = float(np.clip(rng.normal(), -3.0, 3.0))
     mean_vtl, sd_vtl = vocal_tract(male, age_class, years)
     voice = _voice_quality(rng, male, age_class, years)
-    f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * _F0_SD[age_class][male] / 12)
+    f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * F0_SD_ST[age_class][male] / 12)
     vtl = mean_vtl + sd_vtl * vtl_z
     if kind == "voice_only":
         f0 = math.exp(rng.uniform(math.log(80.0), math.log(340.0)))
@@ -117,7 +117,7 @@ def vocal_tract(male: bool, age_class: AgeClass, years: float) -> tuple[float, f
     return (17.2 * old, 0.9 * old) if male else (14.8 * old, 0.75 * old)
 
 
-_F0_SD: dict[AgeClass, dict[bool, float]] = {  # between speakers, semitones
+F0_SD_ST: dict[AgeClass, dict[bool, float]] = {  # between speakers, semitones
     "child": {False: 1.8, True: 1.8},
     "adult": {False: 2.3, True: 2.6},
     "elderly": {False: 2.8, True: 3.0},
@@ -135,31 +135,53 @@ def median_f0(male: bool, age_class: AgeClass, years: float) -> float:
     return float(np.interp(years, points, values))
 
 
+@dataclass(frozen=True, slots=True)
+class QualityLaw:
+    """What age and sex do to the source: roughness, breath, tempo, tremor."""
+
+    breath: tuple[float, float, float]  # a, b of a beta distribution, and its scale
+    jitter: tuple[float, float]  # median, SD of the logarithm
+    shimmer_db: tuple[float, float]  # median, SD of the logarithm
+    tempo: tuple[float, float]  # mean, SD
+    f0_sd_st: tuple[float, float]  # mean, SD
+    tremor: float  # probability of any
+
+
+def quality_law(male: bool, age_class: AgeClass, years: float) -> QualityLaw:
+    """Return the distributions of one sex and age.
+
+    They change continuously from 25 to 85 years, so that adults and the elderly overlap; the
+    spread at each age is wide because healthy ageing is (Linville & Korabic 1987).
+    """
+    if age_class == "child":
+        return QualityLaw((2.0, 6.0, 0.8), (0.006, 0.4), (0.35, 0.4), (0.93, 0.09), (2.9, 0.7), 0.0)
+    a = float(np.clip((years - 25.0) / 60.0, 0.0, 1.0))
+    late = a**1.5
+    return QualityLaw(
+        breath=(1.6 + 0.6 * a, (7.0 if male else 5.0) - 1.5 * a, 0.8 + 0.15 * a),
+        jitter=(0.005 + 0.010 * late, 0.5),
+        shimmer_db=(0.32 + 0.5 * late, 0.45),
+        tempo=(1.04 - 0.17 * late, 0.10),
+        f0_sd_st=(2.6 + 0.2 * a, 0.8),
+        tremor=0.7 * max(0.0, a - 0.4),
+    )
+
+
 def _voice_quality(
     rng: np.random.Generator, male: bool, age_class: AgeClass, years: float
 ) -> dict[str, float]:
-    """Draw what age does to the source: roughness, breath, tempo, tremor.
-
-    `a` runs from 0 (25 years) to 1 (85 years), so that adults and the elderly overlap; the spread
-    at each age is wide because healthy ageing is (Linville & Korabic 1987).
-    """
-    a = float(np.clip((years - 25.0) / 60.0, 0.0, 1.0))
+    """Draw the acoustic fields of a person that `quality_law` governs."""
+    law = quality_law(male, age_class, years)
 
     def lognormal(median: float, sd: float) -> float:
         return float(rng.lognormal(math.log(median), sd))
 
-    if age_class == "child":
-        breath = float(rng.beta(2.0, 6.0)) * 0.8
-        jitter, shimmer = lognormal(0.006, 0.4), lognormal(0.35, 0.4)
-        tempo, tremor, f0_sd = rng.normal(0.93, 0.09), 0.0, rng.normal(2.9, 0.7)
-    else:
-        breath = float(rng.beta(1.6 + 0.6 * a, (7.0 if male else 5.0) - 1.5 * a)) * (0.8 + 0.15 * a)
-        jitter, shimmer = (
-            lognormal(0.005 + 0.010 * a**1.5, 0.5),
-            lognormal(0.32 + 0.5 * a**1.5, 0.45),
-        )
-        tempo, f0_sd = rng.normal(1.04 - 0.17 * a**1.5, 0.10), rng.normal(2.6 + 0.2 * a, 0.8)
-        tremor = rng.uniform(0.004, 0.03) if rng.random() < 0.7 * max(0.0, a - 0.4) else 0.0
+    a, b, scale = law.breath
+    breath = float(rng.beta(a, b)) * scale
+    jitter, shimmer = lognormal(*law.jitter), lognormal(*law.shimmer_db)
+    tempo, f0_sd, tremor = rng.normal(*law.tempo), rng.normal(*law.f0_sd_st), 0.0
+    if age_class != "child" and rng.random() < law.tremor:
+        tremor = rng.uniform(0.004, 0.03)
     return {
         "f0_sd_st": float(np.clip(f0_sd, 0.9, 5.0)),
         "jitter": float(np.clip(jitter, 0.001, 0.045)),

@@ -1,0 +1,115 @@
+"""The best anybody could do on a population: the physical limit of its benchmark.
+
+The law that joins voice and face is known, so Bayes' rule gives the score of the ideal observer:
+log p(face | voice) - log p(face), with the unknown latents summed over a Monte Carlo sample of the
+law. Two observers are computed. The exact one knows sex, years and vocal-tract length of the
+speaker. The acoustic one knows only what was put into the sound: every acoustic parameter the clips
+were rendered with, without error, but not who has them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.types import Float32
+
+from .law import (
+    F0_SD_ST,
+    SIZE_FROM_TRACT,
+    AgeClass,
+    Person,
+    draw_person,
+    median_f0,
+    quality_law,
+    vocal_tract,
+)
+
+Float64 = npt.NDArray[np.float64]
+SAMPLE = 4000  # people of the law that the sums run over
+SAMPLE_SEED = 777
+
+
+def exact_scores(people: Sequence[Person]) -> Float32:
+    """Return the exact observer's score of voice i for face j, (n, n)."""
+    sample = _sample()
+    z = np.array([p.vtl_z for p in people])
+    own = _face_given_latents(people, np.broadcast_to(z, (len(people), len(people))), people)
+    return (own.T - _face_prior(sample, people)).astype(np.float32)
+
+
+def acoustic_scores(people: Sequence[Person]) -> Float32:
+    """Return the acoustic observer's score of voice i for face j, (n, n)."""
+    sample = _sample()
+    prior = _face_prior(sample, people)
+    means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
+    scores = np.empty((len(people), len(people)), np.float32)
+    for i, speaker in enumerate(people):
+        z = (speaker.vtl_cm - means[:, 0]) / means[:, 1]  # what each candidate's z would be
+        weight = -0.5 * z**2 - np.log(means[:, 1]) + _voice_likelihood(speaker, sample)
+        weight -= _log_sum(weight, axis=0)
+        likely = np.flatnonzero(weight > -14.0)
+        some = [sample[k] for k in likely]
+        faces = _face_given_latents(
+            people, np.broadcast_to(z[likely], (len(people), len(some))), some
+        )
+        scores[i] = _log_sum(faces + weight[likely], axis=1) - prior
+    return scores
+
+
+def _sample() -> list[Person]:
+    return [draw_person("paired", k, SAMPLE_SEED) for k in range(SAMPLE)]
+
+
+def _face_given_latents(faces: Sequence[Person], z: Float64, latents: Sequence[Person]) -> Float64:
+    """Return log p(face i | sex, years of k and vocal tract z[i, k]), (faces, latents)."""
+    years = np.array([p.years for p in latents])
+    spread = 0.4 + 0.06 * years
+    looks = np.array([p.face_years for p in faces])[:, None]
+    size = np.array([p.size for p in faces])[:, None]
+    left = 1 - SIZE_FROM_TRACT**2
+    density = -0.5 * ((looks - years) / spread) ** 2 - np.log(spread)
+    density = density - 0.5 * (size - SIZE_FROM_TRACT * z) ** 2 / left
+    same = np.array([p.male for p in faces])[:, None] == np.array([p.male for p in latents])
+    scores: Float64 = np.where(same, density, density - 60.0)
+    return scores
+
+
+def _face_prior(sample: Sequence[Person], faces: Sequence[Person]) -> Float64:
+    """Return log p(face), (faces,)."""
+    z = np.array([p.vtl_z for p in sample])
+    density = _face_given_latents(faces, np.broadcast_to(z, (len(faces), len(sample))), sample)
+    prior: Float64 = _log_sum(density, axis=1) - np.log(len(sample))
+    return prior
+
+
+def _voice_likelihood(speaker: Person, sample: Sequence[Person]) -> Float64:
+    """Return log p(source parameters of the speaker | sex, age of k), (sample,)."""
+    return np.array([_source_density(speaker, p.male, p.age_class, p.years) for p in sample])
+
+
+def _source_density(voice: Person, male: bool, age_class: AgeClass, years: float) -> float:
+    law = quality_law(male, age_class, years)
+    semitones = 12 * np.log2(voice.f0_hz / median_f0(male, age_class, years))
+    density = _normal(semitones, 0.0, F0_SD_ST[age_class][male])
+    for value, (median, sd) in ((voice.jitter, law.jitter), (voice.shimmer_db, law.shimmer_db)):
+        density += _normal(np.log(value), np.log(median), sd)
+    density += _normal(voice.tempo, *law.tempo) + _normal(voice.f0_sd_st, *law.f0_sd_st)
+    a, b, scale = law.breath
+    share = float(np.clip(voice.breathiness / scale, 1e-4, 1 - 1e-4))
+    density += (a - 1) * np.log(share) + (b - 1) * np.log(1 - share) - np.log(scale)
+    density += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    trembles = law.tremor if voice.tremor > 0 else 1 - law.tremor
+    return float(density + np.log(max(trembles, 1e-9)))
+
+
+def _normal(x: float, mean: float, sd: float) -> float:
+    return float(-0.5 * ((x - mean) / sd) ** 2 - np.log(sd))
+
+
+def _log_sum(x: Float64, axis: int) -> Float64:
+    top = x.max(axis=axis, keepdims=True)
+    return np.asarray(np.log(np.exp(x - top).sum(axis=axis)) + top.squeeze(axis))
