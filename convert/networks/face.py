@@ -27,7 +27,7 @@ def face_encoder(dim: int) -> Any:
     x = residual(x, 96, stride=(2, 2))  # 7
     x = convolution(x, 48, kernel=1)
     x = layers.Flatten()(x)
-    x = layers.Dropout(0.15)(x)
+    x = layers.Dropout(0.3)(x)
     x = layers.Dense(dim, use_bias=False)(x)
     embedding = layers.BatchNormalization(momentum=0.95, name="embedding")(x)
     return tf.keras.Model(image, {"embedding": embedding}, name="face_encoder")

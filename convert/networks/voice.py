@@ -33,7 +33,7 @@ def voice_encoder(spec: LogMelSpec, dim: int) -> Any:
     x = convolution(x, 160, kernel=1)
     x = layers.AveragePooling2D((x.shape[1], 1))(x)
     x = layers.Flatten()(x)
-    x = layers.Dropout(0.15)(x)
+    x = layers.Dropout(0.3)(x)
     x = layers.Dense(dim, use_bias=False)(x)
     embedding = layers.BatchNormalization(momentum=0.95, name="embedding")(x)
     hidden = layers.Dropout(0.1)(embedding)

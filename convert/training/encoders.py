@@ -20,7 +20,8 @@ from .batches import centre_crop, face_batch, prefetch, voice_batch
 from .dataset import Dataset, Index, Labels
 
 DIM = 128
-CHECK_EVERY = 400  # steps between looks at the validation split
+CHECK_EVERY = 100  # steps between looks at the validation split
+DRAWS = 4  # of a clip and a photo each, per look
 SAVE_EVERY = 100
 
 
@@ -73,7 +74,11 @@ class Encoders:
 def train_encoders(
     data: Dataset, spec: LogMelSpec, recipe: TrainingRecipe, folder: Path, seed: int
 ) -> Encoders:
-    """Train, resuming from the last checkpoint in `folder`; returns the finished encoders."""
+    """Train, resuming from the last checkpoint in `folder`.
+
+    Returns:
+        The encoders of the step that matched the validation split best.
+    """
     import tensorflow as tf
     from tqdm import tqdm
 
@@ -92,6 +97,7 @@ def train_encoders(
     start = int(model.step.numpy())
     batches = prefetch(_Batches(data, paired, recipe, seed).make, start, total)
     face_step, joint_step = _steps(model)
+    best = _Best(model, data, folder / "best")
     with tqdm(total=total, initial=start, desc="encoders", unit="step", smoothing=0.05) as bar:
         for step, batch in zip(range(start, total), batches, strict=True):
             model.optimizer.learning_rate.assign(_learning_rate(step, recipe))
@@ -106,22 +112,60 @@ def train_encoders(
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
                 manager.save()
             if step >= recipe.face_steps and (step + 1) % CHECK_EVERY == 0:
-                bar.write(f"step {step + 1}: {describe(model, data)}")
+                bar.write(f"step {step + 1}: {best.look()}")
+    best.restore()
     return model
 
 
-def describe(model: Encoders, data: Dataset) -> str:
-    """Return one line of 1:2 matching on the validation split, clean clip against one photo."""
-    rows = data.rows("paired", "validation")
-    clips = data.codes[[data.clips_of[r][0] for r in rows], 0]
-    photos = np.array([data.pictures[r][1] for r in rows])
-    voices, faces = model.embed_voices(clips), model.embed_faces(photos)
+class _Best:
+    """Keeps the encoders that matched the validation split best (Shape of Sound, section 7)."""
+
+    def __init__(self, model: Encoders, data: Dataset, folder: Path) -> None:
+        import tensorflow as tf
+
+        self.model, self.data = model, data
+        self.rows = data.rows("paired", "validation")
+        self.score = tf.Variable(0.0, dtype=tf.float32)
+        self.checkpoint = tf.train.Checkpoint(voice=model.voice, face=model.face, score=self.score)
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=1)
+        if self.manager.latest_checkpoint:
+            reader = tf.train.load_checkpoint(self.manager.latest_checkpoint)
+            self.score.assign(reader.get_tensor("score/.ATTRIBUTES/VARIABLE_VALUE"))
+
+    def look(self) -> str:
+        """Measure the encoders as they are, keep them if they are the best so far, say so."""
+        everybody, same_sex = validate(self.model, self.data, self.rows)
+        best = everybody > float(self.score.numpy())
+        if best:
+            self.score.assign(everybody)
+            self.manager.save()
+        return (
+            f"validation 1:2 voice→face {everybody:.3f}, same sex {same_sex:.3f} "
+            f"({len(self.rows)} people){', best so far' if best else ''}"
+        )
+
+    def restore(self) -> None:
+        """Bring the best encoders back, if any were kept."""
+        if self.manager.latest_checkpoint:
+            self.checkpoint.restore(self.manager.latest_checkpoint).expect_partial()
+
+
+def validate(model: Encoders, data: Dataset, rows: Index) -> tuple[float, float]:
+    """Return 1:2 matching voice→face, of everybody and within a sex, mean of `DRAWS` draws.
+
+    A draw is one clean clip and one photo of each person.
+    """
     female = data.labels.female[rows]
-    same = female[:, None] == female[None]
-    return (
-        f"validation 1:2 voice→face {matching_1_2(voices, faces):.3f}, "
-        f"same sex {matching_1_2(voices, faces, same):.3f} ({len(rows)} people)"
-    )
+    same_sex = female[:, None] == female[None]
+    results = []
+    for k in range(DRAWS):
+        clips = data.codes[[data.clips_of[r][k % len(data.clips_of[r])] for r in rows], 0]
+        pictures = [p for p in (data.pictures[r] for r in rows) if p is not None]
+        photos = np.array([p[1 + k % (len(p) - 1)] for p in pictures])
+        voices, faces = model.embed_voices(clips), model.embed_faces(photos)
+        results.append((matching_1_2(voices, faces), matching_1_2(voices, faces, same_sex)))
+    everybody, within = np.mean(results, axis=0)
+    return float(everybody), float(within)
 
 
 def _learning_rate(step: int, recipe: TrainingRecipe) -> float:
