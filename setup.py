@@ -71,6 +71,7 @@ setup(
         "device": DEVICE,
         "tflite": [TFLITE, "numpy<2; python_version < '3.12'"],
         "mic": ["pyaudio>=0.2.14"],  # builds against PortAudio: apt install portaudio19-dev
+        "mqtt": ["paho-mqtt>=2.1"],
         "convert": CONVERT,
         "dev": DEV,
     },

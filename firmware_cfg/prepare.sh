@@ -29,7 +29,7 @@ main() {
     [ "${2:-}" = --dry-run ] && DRY_RUN=yes
     case $role in
         demo) EXTRAS=device ;;
-        test) EXTRAS=device,convert,dev ;;
+        test) EXTRAS=device,mic,mqtt,convert,dev ;;
         *) fail "usage: firmware_cfg/prepare.sh demo|test [--dry-run]" ;;
     esac
     choose_python "$role"
@@ -93,16 +93,15 @@ missing_packages() {
         is_installed libsndfile1 || echo libsndfile1
     fi
     [ "$role" = test ] || return 0
-    for package in espeak-ng flite festival; do
+    for package in espeak-ng flite festival pulseaudio g++ openssl; do
         command -v $package >/dev/null || echo $package
     done
-    for package in festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts; do
+    # the voices, the sound server's parts, the broker (in sbin), and what PyAudio is built against
+    for package in festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts pulseaudio-utils \
+        libasound2-plugins mosquitto portaudio19-dev; do
         is_installed $package || echo $package
     done
-    if [ "$(version "$INTERPRETER")" = 3.11 ]; then # pyworld has no wheel, it is compiled
-        command -v g++ >/dev/null || echo g++
-        has_headers || python_package dev
-    fi
+    has_headers || python_package dev # PyAudio and pyworld have no wheels, they are compiled
 }
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed'; }

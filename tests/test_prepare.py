@@ -78,7 +78,7 @@ def test_a_dry_run_says_everything_and_changes_nothing(clone: Path, prepare: Pre
     before = sorted(clone.rglob("*"))
     done = prepare("test", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "earsight[device,convert,dev]" in done.stdout
+    assert "earsight[device,mic,mqtt,convert,dev]" in done.stdout
     assert sorted(clone.rglob("*")) == before
 
 
@@ -92,7 +92,7 @@ def test_without_apt_it_prints_the_line_to_run(
     done = prepare("test", PATH=str(tools))
     assert done.returncode == 1
     assert "sudo apt-get install -y" in done.stderr
-    assert "espeak-ng flite festival festvox-kallpc16k" in done.stderr
+    assert "espeak-ng flite festival pulseaudio" in done.stderr
     assert not (clone / ".venv").exists()
 
 
