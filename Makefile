@@ -8,7 +8,7 @@ WORK ?= work/default
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format bench golden wheel default-bundle clean
+.PHONY: help demo test setup lint format bench golden wheel soak-journal default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -46,6 +46,9 @@ golden: setup ## compute the golden test data anew
 wheel: setup ## build dist/earsight-*.whl
 	rm -rf build
 	$(BIN)/python -m build --wheel --no-isolation
+
+soak-journal: setup ## kill the journal's writer 200 times; nothing announced may be lost
+	$(BIN)/python tests/soak_journal.py --kills 200
 
 default-bundle: setup ## train the shipped bundle, in an hour or more: GEOMETRY=PACK.npz
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_its_published_figures_reach_the_gates_of_its_recipe() -> None:
     assert loss <= gates["int8_matching_loss"] <= 0.015
     assert min(measured["cosine_voice"], measured["cosine_face"]) >= gates["cosine"] >= 0.99
     assert measured["portrait_psnr_db"] >= gates["portrait_psnr_db"] >= 30
+
+
+def test_the_readme_tells_these_figures() -> None:
+    """Rows `| what | key | float | int8 | ideal observer |` between the figure marks."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    table = text.split("<!-- figures -->")[1].split("<!-- /figures -->")[0]
+    measured = load_bundle(default_bundle_path()).manifest.measured
+    rows = re.findall(r"\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \| ([\d.]+|–) \|", table)
+    assert len(rows) >= 5
+    for key, *cells in rows:
+        for suffix, cell in zip(("float", "int8", "oracle_acoustic"), cells, strict=True):
+            if cell != "–":
+                assert cell == f"{measured[f'{key}_{suffix}']:.3f}", f"{key}_{suffix}"
 
 
 def test_the_sample_gallery_fits_and_nobody_in_it_is_real() -> None:

@@ -20,6 +20,9 @@ from .encoders import Encoders
 
 SAVE_EVERY = 100
 SEX_JITTER = 0.12  # the staircase's treads are not quite flat
+# Weight of child, adult, elderly when age is read from an embedding. Synthetic adults are cleaner
+# than real ones, who would be drawn too old; most people who speak to a device are adults.
+AGE_PRIOR = (0.6, 1.0, 0.25)
 
 
 def train_renderer(
@@ -112,7 +115,8 @@ def train_latent_head(
         },
     )
     everywhere = np.ones(len(rows), np.float32)
-    weights = {"sex": labels.sex_weight[rows], "age": everywhere, "size": everywhere}
+    age = np.array(AGE_PRIOR, np.float32)[labels.age_class[rows]]
+    weights = {"sex": labels.sex_weight[rows], "age": age, "size": everywhere}
     model.fit(embeddings, wanted, sample_weight=weights, batch_size=128, epochs=epochs, verbose=0)
     return model, embeddings
 

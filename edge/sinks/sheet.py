@@ -210,9 +210,9 @@ def _draw_people(sheet: _Canvas, matches: tuple[Match, ...], gallery: Gallery) -
     for column, match in enumerate(matches):
         left, top = _PEOPLE.left + 20 + column * (width + gap), _PEOPLE.top + 44
         sheet.picture(_Box(left, top, width, width), _thumbnail(thumbnails[match.id], match), 8)
-        sheet.text(left, top + 107, match.name, 14, INK, width - 40)
-        sheet.text(left + width, top + 107, f"{match.score:.2f}", 14, SOFT, anchor="r")
-        sheet.bar(_Box(left, top + 131, width, 6), match.score)
+        sheet.text(left, top + 106, match.name, 12, INK, width + gap - 6)
+        sheet.text(left + width, top + 127, f"{match.score:.2f}", 12, SOFT, anchor="r")
+        sheet.bar(_Box(left, top + 132, width - 36, 6), match.score)
 
 
 def _thumbnail(png: bytes, match: Match) -> Image.Image:
