@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_debians_own_voice_is_a_woman(ear: Ear) -> None:
     speech = [path for path in sounds if path.name != "Noise.wav"]
     if not speech:
         pytest.skip("Debian's alsa-utils, which has the recordings, is not installed")
-    command = ["earsight", "hear", "--join", "--json", *map(str, speech)]
+    command = [sys.executable, "-m", "edge", "hear", "--join", "--json", *map(str, speech)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (utterance,) = json.loads(done.stdout)["utterances"][:1]
     assert utterance["traits"]["female"] > 0.5
