@@ -173,7 +173,7 @@ def micro() -> Judge:
     """Build pymicro-vad: 10 ms at a time, so a chunk takes the mean of those it completes."""
     from pymicro_vad import MicroVad
 
-    return _by_10_ms(lambda vad=MicroVad(): vad.process_10ms)
+    return _by_10_ms(MicroVad().process_10ms)
 
 
 def webrtc(mode: int) -> Judge:
@@ -181,11 +181,11 @@ def webrtc(mode: int) -> Judge:
     from webrtcvad import Vad
 
     vad = Vad(mode)
-    return _by_10_ms(lambda: lambda pcm: float(vad.is_speech(pcm, RATE)))
+    return _by_10_ms(lambda pcm: float(vad.is_speech(pcm, RATE)))
 
 
-def _by_10_ms(make: Callable[[], Callable[[bytes], float]]) -> Judge:
-    process, held, last = make(), bytearray(), 0.0
+def _by_10_ms(process: Callable[[bytes], float]) -> Judge:
+    held, last = bytearray(), 0.0
 
     def detect(chunk: Float32) -> float:
         nonlocal last

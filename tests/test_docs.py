@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from convert import cli as convert_cli
-from edge import __version__, commands, errors
+from edge import __version__, errors
 from edge import cli as edge_cli
+from edge.arguments import build_parser
 from edge.bundle import FORMAT
+from edge.commands.loading import identity
 from edge.types import Match, Sighting, Timings, Traits, Utterance, VoicePrint
 from tests.fakes import FakeBundle
 
@@ -24,9 +26,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "firmware_cfg/README.md"]
-PARSERS = {"earsight": edge_cli._parser(), "earsight-convert": convert_cli._parser()}
+PARSERS = {"earsight": build_parser(), "earsight-convert": convert_cli._parser()}
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-SYSTEM = {"git", "cd", "sudo", "."}  # first words of shell lines that are not ours
+SYSTEM = {"pip", "git", "cd", "sudo", "."}  # first words of shell lines that are not ours
 
 
 def section(title: str) -> str:
@@ -108,7 +110,7 @@ def test_the_json_has_exactly_the_documented_keys() -> None:
         Timings(1.0, 1.0, 1.0, 1.0),
     )
     result = {
-        "bundle": commands._identity(FakeBundle()),
+        "bundle": identity(FakeBundle()),
         "utterances": [sighting.as_json("x.png")],
     }
     assert keys(json.loads(example)) == keys(result)

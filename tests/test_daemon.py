@@ -1,0 +1,370 @@
+"""The daemon and its live path, on a scripted microphone, with signals and a notify socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.audio.microphone import AudioState
+from edge.config import DeviceConfig, PrivacySettings, ServiceSettings
+from edge.daemon import Daemon, Makers
+from edge.errors import ConfigError, EarsightError, StorageError
+from edge.events import Event, Stamper
+from edge.face.gallery import Gallery
+from edge.live import Waiting, WaitingRoom
+from edge.pipeline import Ear
+from edge.service import Notifier
+from edge.sinks.fanout import Fanout
+from edge.sinks.opening import OpeningSink
+from edge.types import Float32, Sighting, Utterance
+from tests.fakes import DIM, RATE, SPACE, FakeBundle, ScriptedMicrophone, crowd
+from tests.notify_socket import NotifySocket, notify_socket
+
+QUICK = DeviceConfig(service=ServiceSettings(stall_s=0.5))
+
+
+def voice(seconds: float) -> Float32:
+    return np.random.default_rng([42]).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+
+
+def silence(seconds: float) -> Float32:
+    return np.zeros(round(seconds * RATE), np.float32)
+
+
+def by_loudness() -> Callable[[Float32], float]:
+    return lambda chunk: float(np.abs(chunk).max() > 0.01)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+class Keeper:
+    """A sink that adds to a list."""
+
+    name = "keeper"
+
+    def __init__(self, events: list[Event]) -> None:
+        self.closed = False
+        self._events = events
+
+    def write(self, event: Event) -> None:
+        """Take an event."""
+        assert not self.closed
+        self._events.append(event)
+
+    def close(self) -> None:
+        """Take no more."""
+        self.closed = True
+
+
+class Rig:
+    """A daemon on scripted microphones, one for each start, and what came out of it."""
+
+    def __init__(self, *microphones: ScriptedMicrophone, config: DeviceConfig = QUICK) -> None:
+        self.events: list[Event] = []
+        self.sinks: list[Keeper] = []
+        self.configs: list[DeviceConfig | EarsightError] = [config]  # the last is given for ever
+        self.ear: Callable[[FakeBundle, Gallery], Ear] = Ear
+        self.notifier = Notifier({})
+        self._microphones = list(microphones)
+
+    def run(self, world: Callable[[], None]) -> None:
+        """Run until `world`, which is played beside it, is over."""
+        faults: list[BaseException] = []
+
+        def play() -> None:
+            try:
+                wait_for(lambda: "started" in self.said())
+                world()
+            except BaseException as exc:
+                faults.append(exc)
+            self.send(signal.SIGTERM)
+
+        makers = Makers(
+            load=self._load,
+            bundle=lambda config: FakeBundle(),
+            ear=lambda config, bundle: self.ear(bundle, crowd(SPACE, DIM)),
+            source=lambda config: self._microphones.pop(0),
+            sinks=self._open_sinks,
+            detect=by_loudness,
+        )
+        player = threading.Thread(target=play)
+        player.start()
+        Daemon(makers, self.notifier).run()
+        player.join()
+        if faults:
+            raise faults[0]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the daemon, which is this process."""
+        os.kill(os.getpid(), number)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the events of one kind as JSON."""
+        return [event.as_json() for event in self.events if event.kind == kind]
+
+    def said(self) -> list[str]:
+        """Return what was said of the daemon itself."""
+        return [event["what"] for event in self.of("system")]
+
+    def states(self) -> list[str]:
+        """Return the states of the microphone."""
+        return [event["state"] for event in self.of("audio")]
+
+    def _load(self) -> DeviceConfig:
+        config = self.configs.pop(0) if len(self.configs) > 1 else self.configs[0]
+        if isinstance(config, EarsightError):
+            raise config
+        return config
+
+    def _open_sinks(self, config: DeviceConfig) -> Fanout:
+        self.sinks.append(Keeper(self.events))
+        return Fanout([self.sinks[-1]])
+
+
+def test_utterances_become_events_and_the_end_is_said() -> None:
+    rig = Rig(ScriptedMicrophone([silence(1), voice(2), silence(2), voice(2), silence(2)]))
+    rig.run(lambda: wait_for(lambda: len(rig.of("heard")) == 2))
+    first, second = rig.of("heard")
+    assert (round(first["start_s"], 1), round(first["end_s"], 1)) == (0.8, 3.5)
+    assert (round(second["start_s"], 1), round(second["end_s"], 1)) == (4.8, 7.5)
+    assert first["source"] == "scripted"
+    assert [e["decision"]["of"] for e in (first, second)] == [1, 2]
+    assert first["latency_ms"] >= 0
+    assert [m["rank"] for m in first["matches"]] == [1, 2, 3, 4, 5]
+    pictures = [e.portrait for e in rig.events if e.kind == "heard"]
+    assert all(picture and picture[:4] == b"\x89PNG" for picture in pictures)
+    assert rig.said() == ["started", "stopping"]
+    assert rig.events[-1].as_json()["what"] == "stopping"
+    assert rig.sinks[0].closed
+    numbers = [event.stamp.sequence for event in rig.events]
+    assert sorted(numbers) == list(range(len(numbers)))
+
+
+def test_a_signal_finishes_the_utterance_being_spoken() -> None:
+    microphone = ScriptedMicrophone([silence(1), voice(3)], stalls=True)
+    rig = Rig(microphone)
+    rig.run(lambda: wait_for(microphone.played.is_set))
+    (heard,) = rig.of("heard")
+    assert round(heard["end_s"], 1) == 4.0
+    assert rig.said() == ["started", "stopping"]
+
+
+def test_reload_makes_everything_anew_and_keeps_what_was_being_said() -> None:
+    first = ScriptedMicrophone([voice(2)], stalls=True)
+    rig = Rig(first, ScriptedMicrophone([voice(1), silence(2)]))
+
+    def world() -> None:
+        wait_for(first.played.is_set)
+        rig.send(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in rig.said() and len(rig.of("heard")) == 2)
+
+    rig.run(world)
+    assert rig.said() == ["started", "reloading", "reloaded", "stopping"]
+    assert [sink.closed for sink in rig.sinks] == [True, True]
+
+
+def test_a_wrong_configuration_is_not_taken_over() -> None:
+    rig = Rig(ScriptedMicrophone([]))
+    rig.configs = [QUICK, ConfigError("x.toml: audio.rate: must be int; see: y"), QUICK]
+
+    def world() -> None:
+        rig.send(signal.SIGHUP)
+        wait_for(lambda: "reload_failed" in rig.said())
+
+    rig.run(world)
+    assert rig.said() == ["started", "reload_failed", "stopping"]
+    assert len(rig.sinks) == 1  # nothing was stopped
+
+
+def test_muting_by_signal_also_through_a_reload(tmp_path: Path) -> None:
+    mark = tmp_path / "capture"
+    config = replace(QUICK, privacy=PrivacySettings(capture_file=str(mark)))
+    rig = Rig(ScriptedMicrophone([]), ScriptedMicrophone([]), config=config)
+
+    def world() -> None:
+        wait_for(lambda: rig.states() == ["listening"])
+        assert mark.read_text() == "listening\n"
+        rig.send(signal.SIGUSR1)
+        wait_for(lambda: rig.states()[-1] == "muted")
+        assert mark.read_text() == "muted\n"
+        rig.send(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in rig.said() and rig.states()[-1] == "muted")
+        rig.send(signal.SIGUSR1)
+        wait_for(lambda: rig.states()[-1] == "listening")
+
+    rig.run(world)
+    assert not mark.exists()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[NotifySocket]:
+    with notify_socket(str(tmp_path / "notify")) as found:
+        yield found
+
+
+def watched(manager: NotifySocket) -> Notifier:
+    return Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "100000"})
+
+
+def test_the_watchdog_is_fed_while_sound_comes_and_not_when_it_stalls(
+    manager: NotifySocket,
+) -> None:
+    stalling = threading.Event()
+    microphone = ScriptedMicrophone([], stalls=stalling)
+    rig = Rig(microphone)
+    rig.notifier = watched(manager)
+
+    def world() -> None:
+        assert "WATCHDOG=1" in manager.during(1.5)
+        stalling.set()
+        manager.during(1.5)
+        assert "WATCHDOG=1" not in manager.during(1.0)
+
+    rig.run(world)
+    assert manager.during(0.2)[-1] == "STOPPING=1"
+
+
+def test_the_watchdog_is_fed_without_a_microphone(manager: NotifySocket) -> None:
+    lost = AudioState("no_audio", "unplugged", "usb:1234:5678", 0, 0, 1)
+    rig = Rig(ScriptedMicrophone([lost], stalls=True))
+    rig.notifier = watched(manager)
+
+    def world() -> None:
+        manager.during(1.5)
+        found = manager.during(1.0)
+        assert "WATCHDOG=1" in found
+
+    rig.run(world)
+    assert rig.states() == ["listening", "no_audio"]
+
+
+def test_the_watchdog_is_not_fed_when_an_inference_hangs(manager: NotifySocket) -> None:
+    release = threading.Event()
+
+    class Hanging(Ear):
+        def look(self, utterance: Utterance) -> Sighting:
+            release.wait(20)
+            return super().look(utterance)
+
+    rig = Rig(ScriptedMicrophone([voice(1), silence(2)]))
+    rig.ear = Hanging
+    rig.notifier = watched(manager)
+
+    def world() -> None:
+        manager.during(2.0)
+        assert "WATCHDOG=1" not in manager.during(1.0)  # though sound goes on
+        release.set()
+        wait_for(lambda: rig.of("heard"))
+        assert "WATCHDOG=1" in manager.during(1.0)
+
+    rig.run(world)
+
+
+def test_a_slow_worker_loses_the_oldest_and_says_so() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    class Slow(Ear):
+        def look(self, utterance: Utterance) -> Sighting:
+            begun.set()
+            release.wait(20)
+            return super().look(utterance)
+
+    spoken = [voice(1), silence(2)] * 5
+    microphone = ScriptedMicrophone(spoken)
+    config = replace(QUICK, service=ServiceSettings(waiting=2, stall_s=30.0))
+    rig = Rig(microphone, config=config)
+    rig.ear = Slow
+
+    def world() -> None:
+        wait_for(lambda: begun.is_set() and microphone.played.is_set())
+        wait_for(lambda: len(rig.of("dropped")) == 2)
+        release.set()
+        wait_for(lambda: len(rig.of("heard")) == 3)
+
+    rig.run(world)
+    assert [round(e["start_s"]) for e in rig.of("heard")] == [0, 9, 12]
+    assert [round(e["start_s"]) for e in rig.of("dropped")] == [3, 6]
+    assert {e["reason"] for e in rig.of("dropped")} == {"too slow"}
+
+
+def test_one_utterance_that_fails_does_not_end_hearing() -> None:
+    class Failing(Ear):
+        failed = False
+
+        def look(self, utterance: Utterance) -> Sighting:
+            if not self.failed:
+                self.failed = True
+                raise ValueError("odd")
+            return super().look(utterance)
+
+    rig = Rig(ScriptedMicrophone([voice(1), silence(2)] * 2))
+    rig.ear = Failing
+    rig.run(lambda: wait_for(lambda: rig.of("heard")))
+    (dropped,) = rig.of("dropped")
+    assert dropped["reason"] == "failed: odd"
+
+
+def test_a_state_ends_the_utterance_and_time_goes_on() -> None:
+    lost = ScriptedMicrophone.state("no_audio")
+    back = ScriptedMicrophone.state("listening")
+    rig = Rig(ScriptedMicrophone([silence(1), voice(2), lost, back, voice(2), silence(2)]))
+    rig.run(lambda: wait_for(lambda: len(rig.of("heard")) == 2))
+    first, second = rig.of("heard")
+    assert (round(first["start_s"], 1), round(first["end_s"], 1)) == (0.8, 3.0)
+    assert (round(second["start_s"], 1), round(second["end_s"], 1)) == (3.0, 5.5)
+    assert rig.states() == ["listening", "no_audio", "listening"]
+
+
+def test_a_room_is_bounded_patient_or_not() -> None:
+    found = [
+        Waiting(Utterance(np.zeros(1, np.float32), float(i), i + 1.0, "x"), 0.0) for i in range(4)
+    ]
+    room = WaitingRoom(2)
+    assert [room.put(each) for each in found] == [None, None, found[0], found[1]]
+    room.close()
+    assert [room.take(), room.take(), room.take()] == [found[2], found[3], None]
+
+    room, taken = WaitingRoom(1, patient=True), []
+
+    def take_all() -> None:
+        while (one := room.take()) is not None:
+            taken.append(one)
+
+    taker = threading.Thread(target=take_all)
+    taker.start()
+    assert [room.put(each) for each in found] == [None] * 4
+    room.close()
+    taker.join()
+    assert taken == found
+
+
+def test_a_sink_that_cannot_open_is_opened_later() -> None:
+    ready, events = False, []
+
+    def make() -> Keeper:
+        if not ready:
+            raise StorageError("no disk; wait")
+        return Keeper(events)
+
+    sink = OpeningSink("journal", make)
+    event = Stamper().event("gap", {})
+    with pytest.raises(StorageError):
+        sink.write(event)
+    ready = True
+    sink.write(event)
+    sink.close()
+    assert events == [event]

@@ -1,0 +1,78 @@
+"""Deciding on a name: votes, doubt, and another voice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.types import Match, Traits, VoicePrint
+from edge.votes import Decision, DecisionSettings, Votes
+
+ADA, BO = np.eye(4, dtype=np.float32)[:2]
+SETTINGS = DecisionSettings(threshold=0.4, margin=0.1, votes=2, window=3, same_voice=0.8)
+
+
+def voice(direction: np.ndarray) -> VoicePrint:
+    return VoicePrint(direction, Traits(0.5, 0.5, 150.0, 15.0), 1)
+
+
+def ranking(*people: tuple[str, float]) -> tuple[Match, ...]:
+    return tuple(Match(i, name.lower(), name, score) for i, (name, score) in enumerate(people, 1))
+
+
+SURE = ranking(("Ada", 0.8), ("Bo", 0.3))
+OTHER = ranking(("Bo", 0.8), ("Ada", 0.3))
+WEAK = ranking(("Ada", 0.39), ("Bo", 0.0))
+CLOSE = ranking(("Ada", 0.8), ("Bo", 0.75))
+
+
+def decide(*utterances: tuple[np.ndarray, tuple[Match, ...]]) -> list[Decision]:
+    votes = Votes(SETTINGS)
+    return [votes.decide(voice(v), m, 10.0 * i) for i, (v, m) in enumerate(utterances)]
+
+
+def test_one_high_score_names_nobody_and_the_second_does() -> None:
+    first, second = decide((ADA, SURE), (ADA, SURE))
+    assert first == Decision(None, None, 1, 1, "1 of 1 utterances agree")
+    assert second == Decision("Ada", "ada", 2, 2, "2 of 2 utterances agree")
+
+
+@pytest.mark.parametrize(
+    ("matches", "why"),
+    [(WEAK, "below 0.4"), (CLOSE, "leads the second by 0.05"), ((), "nobody is enrolled")],
+)
+def test_doubt_is_unknown_and_says_why(matches: tuple[Match, ...], why: str) -> None:
+    last = decide(*[(ADA, matches)] * 4)[-1]
+    assert (last.name, last.id, last.votes) == (None, None, 0)
+    assert why in last.why
+
+
+def test_doubtful_utterances_weigh_against_a_name() -> None:
+    found = decide((ADA, SURE), (ADA, SURE), (ADA, WEAK), (ADA, CLOSE), (ADA, SURE))
+    assert [d.name for d in found] == [None, "Ada", None, None, None]
+    assert [d.of for d in found] == [1, 2, 3, 3, 3]
+
+
+def test_a_name_is_only_given_to_an_utterance_that_votes_for_it() -> None:
+    found = decide((ADA, SURE), (ADA, SURE), (ADA, OTHER))
+    assert found[-1].name is None
+    assert "another" in found[-1].why
+
+
+def test_another_voice_begins_anew() -> None:
+    found = decide((ADA, SURE), (ADA, SURE), (BO, SURE), (BO, SURE))
+    assert [(d.name, d.of) for d in found] == [(None, 1), ("Ada", 2), (None, 1), ("Ada", 2)]
+
+
+def test_a_long_silence_begins_anew() -> None:
+    votes = Votes(SETTINGS)
+    times = [0.0, 1.0, 2.0 + SETTINGS.memory_s]
+    assert [votes.decide(voice(ADA), SURE, t).of for t in times] == [1, 2, 1]
+
+
+def test_a_single_person_needs_no_margin() -> None:
+    assert decide(*[(ADA, ranking(("Ada", 0.5)))] * 2)[-1].name == "Ada"
+
+
+def test_the_json_has_these_keys() -> None:
+    assert list(decide((ADA, SURE))[0].as_json()) == ["name", "id", "votes", "of", "why"]
