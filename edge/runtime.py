@@ -15,7 +15,7 @@ import io
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from .bundle import ModelInfo, TensorInfo
 from .errors import BundleError, ConfigError, RuntimeUnavailable
+from .stderr import silenced
 
 Array = npt.NDArray[Any]
 
@@ -150,7 +151,7 @@ def _try(name: str) -> Backend | str:
     """Return a working backend, or in a few words why this one does not work."""
     module_name, distribution = CANDIDATES[name]
     try:
-        with _silenced(), contextlib.redirect_stderr(io.StringIO()):
+        with silenced(), contextlib.redirect_stderr(io.StringIO()):
             # NumPy prints a page about its ABI before the SystemError
             module = importlib.import_module(module_name)
             interpreter = module.Interpreter(model_path=str(PROBE), num_threads=1)
@@ -181,7 +182,7 @@ def _build(backend: Backend, path: Path, threads: int, needs: str) -> Any:
     message = ""
     for kind in (resolver.AUTO, resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
         try:
-            with _silenced():
+            with silenced():  # "INFO: Created TensorFlow Lite XNNPACK delegate"
                 interpreter = backend.module.Interpreter(
                     model_path=str(path), num_threads=threads, experimental_op_resolver_type=kind
                 )
@@ -193,21 +194,6 @@ def _build(backend: Backend, path: Path, threads: int, needs: str) -> Any:
     raise BundleError(
         f"{path}: {backend.name} {backend.version} cannot run it ({message}); {needs}"
     )
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep the interpreter's C++ side from writing "INFO: Created … delegate" to stderr."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _needs(info: ModelInfo, where: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import HardwareError, RuntimeUnavailable
+from ..stderr import silenced
 from .file import RATE
 from .ring import Ring
 
@@ -192,15 +193,8 @@ def _quiet() -> Iterator[None]:
     if _hush_libraries():
         yield
         return
-    saved = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
+    with silenced():
         yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(sink)
-        os.close(saved)
 
 
 def _hush_libraries() -> bool:
