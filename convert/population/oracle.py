@@ -10,7 +10,7 @@ were rendered with, without error, but not who has them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,6 @@ from edge.types import Float32
 from .law import (
     F0_SD_ST,
     SIZE_FROM_TRACT,
-    AgeClass,
     Person,
     draw_person,
     median_f0,
@@ -45,11 +44,12 @@ def acoustic_scores(people: Sequence[Person]) -> Float32:
     """Return the acoustic observer's score of voice i for face j, (n, n)."""
     sample = _sample()
     prior = _face_prior(sample, people)
+    law = _source_table(sample)
     means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
     scores = np.empty((len(people), len(people)), np.float32)
     for i, speaker in enumerate(people):
         z = (speaker.vtl_cm - means[:, 0]) / means[:, 1]  # what each candidate's z would be
-        weight = -0.5 * z**2 - np.log(means[:, 1]) + _voice_likelihood(speaker, sample)
+        weight = -0.5 * z**2 - np.log(means[:, 1]) + _voice_likelihood(speaker, law)
         weight -= _log_sum(weight, axis=0)
         likely = np.flatnonzero(weight > -14.0)
         some = [sample[k] for k in likely]
@@ -86,28 +86,52 @@ def _face_prior(sample: Sequence[Person], faces: Sequence[Person]) -> Float64:
     return prior
 
 
-def _voice_likelihood(speaker: Person, sample: Sequence[Person]) -> Float64:
-    """Return log p(source parameters of the speaker | sex, age of k), (sample,)."""
-    return np.array([_source_density(speaker, p.male, p.age_class, p.years) for p in sample])
+def _source_table(sample: Sequence[Person]) -> dict[str, Float64]:
+    """Return the parameters of each candidate's source distributions, one array (sample,) each."""
+    rows = []
+    for person in sample:
+        law = quality_law(person.male, person.age_class, person.years)
+        rows.append(
+            {
+                "f0_mean": math.log2(median_f0(person.male, person.age_class, person.years)),
+                "f0_sd": F0_SD_ST[person.age_class][person.male] / 12,
+                "jitter_mean": math.log(law.jitter[0]),
+                "jitter_sd": law.jitter[1],
+                "shimmer_mean": math.log(law.shimmer_db[0]),
+                "shimmer_sd": law.shimmer_db[1],
+                "tempo_mean": law.tempo[0],
+                "tempo_sd": law.tempo[1],
+                "melody_mean": law.f0_sd_st[0],
+                "melody_sd": law.f0_sd_st[1],
+                "breath_a": law.breath[0],
+                "breath_b": law.breath[1],
+                "breath_scale": law.breath[2],
+                "breath_norm": math.lgamma(law.breath[0] + law.breath[1])
+                - math.lgamma(law.breath[0])
+                - math.lgamma(law.breath[1]),
+                "tremor": law.tremor,
+            }
+        )
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _source_density(voice: Person, male: bool, age_class: AgeClass, years: float) -> float:
-    law = quality_law(male, age_class, years)
-    semitones = 12 * np.log2(voice.f0_hz / median_f0(male, age_class, years))
-    density = _normal(semitones, 0.0, F0_SD_ST[age_class][male])
-    for value, (median, sd) in ((voice.jitter, law.jitter), (voice.shimmer_db, law.shimmer_db)):
-        density += _normal(np.log(value), np.log(median), sd)
-    density += _normal(voice.tempo, *law.tempo) + _normal(voice.f0_sd_st, *law.f0_sd_st)
-    a, b, scale = law.breath
-    share = float(np.clip(voice.breathiness / scale, 1e-4, 1 - 1e-4))
-    density += (a - 1) * np.log(share) + (b - 1) * np.log(1 - share) - np.log(scale)
-    density += math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    trembles = law.tremor if voice.tremor > 0 else 1 - law.tremor
-    return float(density + np.log(max(trembles, 1e-9)))
-
-
-def _normal(x: float, mean: float, sd: float) -> float:
-    return float(-0.5 * ((x - mean) / sd) ** 2 - np.log(sd))
+def _voice_likelihood(voice: Person, law: Mapping[str, Float64]) -> Float64:
+    """Return log p(source parameters of the voice | sex and age of k), (sample,)."""
+    heard = {
+        "f0": math.log2(voice.f0_hz),
+        "jitter": math.log(voice.jitter),
+        "shimmer": math.log(voice.shimmer_db),
+        "tempo": voice.tempo,
+        "melody": voice.f0_sd_st,
+    }
+    density = law["breath_norm"] - np.log(law["breath_scale"])
+    for name, value in heard.items():
+        mean, sd = law[f"{name}_mean"], law[f"{name}_sd"]
+        density = density - 0.5 * ((value - mean) / sd) ** 2 - np.log(sd)
+    share = np.clip(voice.breathiness / law["breath_scale"], 1e-4, 1 - 1e-4)
+    density += (law["breath_a"] - 1) * np.log(share) + (law["breath_b"] - 1) * np.log(1 - share)
+    trembles = law["tremor"] if voice.tremor > 0 else 1 - law["tremor"]
+    return np.asarray(density + np.log(np.maximum(trembles, 1e-9)))
 
 
 def _log_sum(x: Float64, axis: int) -> Float64:
