@@ -68,11 +68,14 @@ def load_face(path: Path) -> UInt8:
 
 
 def to_png(pixels: UInt8) -> bytes:
-    """Return (h, w, 3) sRGB pixels as a PNG file, for a gallery's thumbnail."""
+    """Return (h, w, 3) sRGB pixels as a PNG file: a gallery's thumbnail, a portrait.
+
+    Not Pillow's `optimize`: five times the work, and half of a portrait's latency, for 2 % of size.
+    """
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
