@@ -82,7 +82,6 @@ class Daemon:
         self._muted = False
         self._throttled: int | None = 0
         self._board_s = 0.0
-        self._live: _Live | None = None
 
     def run(self) -> None:
         """Run until a signal, or until the source ends.

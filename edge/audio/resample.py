@@ -18,7 +18,6 @@ class StreamResampler:
     """
 
     def __init__(self, rate_in: int, rate_out: int = RATE) -> None:
-        self._rates = (rate_in, rate_out)
         self._stream = None
         if rate_in != rate_out:
             try:
