@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from edge.audio.logmel import LogMelSpec
-from edge.bundle import Bundle, ModelInfo, file_info
+from edge.bundle import Bundle
 from edge.errors import ConfigError
+from edge.manifest import ModelInfo, file_info
 from edge.storage import write_private
 
 from .flatbuffer import TfliteModel

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle import FileInfo, ModelInfo, TensorInfo
 from edge.errors import EarsightError
+from edge.manifest import FileInfo, ModelInfo, TensorInfo
 
 SMALLEST_SCALE = 1e-7  # XNNPACK refuses to prepare layers whose output scale is about 1e-8
 FLOAT_OPERATORS = ("DEQUANTIZE",)  # inside a full-int8 graph: something stayed float

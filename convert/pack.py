@@ -12,9 +12,11 @@ import numpy as np
 
 from edge import __version__
 from edge.audio.logmel import LogMelSpec
-from edge.bundle import (
-    FORMAT,
-    Bundle,
+from edge.bundle import FORMAT, Bundle, write_bundle
+from edge.embed.encoder import FaceEncoder
+from edge.face.gallery import Gallery, save_gallery
+from edge.face.photo import to_png
+from edge.manifest import (
     EmbeddingInfo,
     FaceAlignment,
     FrontendInfo,
@@ -22,11 +24,7 @@ from edge.bundle import (
     ModelInfo,
     TraitInfo,
     file_info,
-    write_bundle,
 )
-from edge.embed.encoder import FaceEncoder
-from edge.face.gallery import Gallery, save_gallery
-from edge.face.photo import to_png
 
 from .networks.face import SIZE
 from .recipe import Recipe

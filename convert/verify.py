@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle import ModelInfo, TraitInfo
 from edge.embed.quantization import dequantize, quantize
 from edge.errors import EarsightError
+from edge.manifest import ModelInfo, TraitInfo
 from edge.runtime import Model, open_model
 from edge.types import Float32, UInt8
 

@@ -21,12 +21,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from .audio.logmel import INPUT_SCALE, LogMelSpec
+from .audio.logmel import INPUT_SCALE
 from .errors import BundleError, StorageError
+from .manifest import FileInfo, Manifest, TensorInfo
 from .schema import read_dataclass
 from .storage import replace_directory
 
@@ -38,91 +39,6 @@ MANIFEST = "manifest.json"
 REQUIRED_MODELS = ("voice_encoder", "face_encoder")
 KNOWN_MODELS = (*REQUIRED_MODELS, "portrait_decoder")
 REQUIRED_TRAITS = ("female", "child", "ln_f0", "ln_vtl")
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """One input or output of a model."""
-
-    shape: tuple[int, ...]
-    dtype: Literal["int8", "uint8", "float32"]
-    scale: float  # real = scale * (code - zero_point); 0 for float32
-    zero_point: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileInfo:
-    """One file of the bundle."""
-
-    file: str  # plain name inside the bundle's directory
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """One model: its file for each target, its tensors, and what a runtime must know to run it."""
-
-    files: Mapping[str, FileInfo]  # by target; "cpu" is always there
-    inputs: Mapping[str, TensorInfo]
-    outputs: Mapping[str, TensorInfo]
-    operators: Mapping[str, int]  # TFLite operator → highest version used
-    min_runtime: str  # lowest TFLite version that has them, "" when the file does not say
-    macs: int  # multiply-accumulates of one run
-
-
-@dataclass(frozen=True, slots=True)
-class FrontendInfo:
-    """The features the voice encoder was trained on."""
-
-    spec: LogMelSpec
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddingInfo:
-    """The space shared by voices and faces."""
-
-    dim: int
-    metric: Literal["cosine"]
-    space_id: str  # galleries carry it too
-
-
-@dataclass(frozen=True, slots=True)
-class TraitInfo:
-    """How an output of the voice encoder becomes a trait: link⁻¹(mean + std * output)."""
-
-    mean: float
-    std: float
-    link: Literal["logistic", "exp"]
-
-
-@dataclass(frozen=True, slots=True)
-class FaceAlignment:
-    """How a photo is framed before the face encoder sees it, as fractions of its square input."""
-
-    eyes_x: float  # midpoint between the eyes
-    eyes_y: float
-    crown_to_chin: float
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """Everything `manifest.json` says."""
-
-    format: int
-    name: str
-    version: str  # of earsight, when packed
-    created: str  # ISO date
-    frontend: FrontendInfo
-    models: Mapping[str, ModelInfo]
-    embedding: EmbeddingInfo
-    traits: Mapping[str, TraitInfo]
-    face_alignment: FaceAlignment
-    measured: Mapping[str, float]
-    licence: str
-    model_card: str  # Markdown
-    files: Mapping[str, FileInfo] = field(default_factory=dict)  # recipe, report
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +123,6 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
             raise StorageError(f"{path}: cannot be written ({exc}); free some space") from exc
         load_bundle(folder)
     return Bundle(path, manifest)
-
-
-def file_info(name: str, content: bytes) -> FileInfo:
-    """Return the manifest's entry for a file with this content."""
-    return FileInfo(name, hashlib.sha256(content).hexdigest(), len(content))
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

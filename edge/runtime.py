@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .bundle import ModelInfo, TensorInfo
 from .errors import BundleError, ConfigError, RuntimeUnavailable
+from .manifest import ModelInfo, TensorInfo
 from .stderr import silenced
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge.audio.logmel import LogMelSpec
 from edge.audio.microphone import AudioBlock, AudioState
-from edge.bundle import (
+from edge.face.gallery import Gallery, Person
+from edge.manifest import (
     EmbeddingInfo,
     FaceAlignment,
     FrontendInfo,
@@ -22,7 +23,6 @@ from edge.bundle import (
     TraitInfo,
     file_info,
 )
-from edge.face.gallery import Gallery, Person
 
 RATE = 16_000
 DIM = 128

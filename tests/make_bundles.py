@@ -23,14 +23,8 @@ from convert.flatbuffer import TfliteModel
 from convert.pack import ALIGNMENT, TRAITS
 from convert.quantize import quantize
 from edge.audio.logmel import LogMelSpec
-from edge.bundle import (
-    FORMAT,
-    EmbeddingInfo,
-    FrontendInfo,
-    Manifest,
-    file_info,
-    write_bundle,
-)
+from edge.bundle import FORMAT, write_bundle
+from edge.manifest import EmbeddingInfo, FrontendInfo, Manifest, file_info
 
 DATA = Path(__file__).parent / "data"
 DIM = 16

@@ -11,11 +11,11 @@ import pytest
 from edge.audio import speech
 from edge.audio.file import RATE
 from edge.audio.logmel import LogMelSpec, features
-from edge.bundle import TensorInfo
 from edge.embed.encoder import FaceEncoder, VoiceEncoder
 from edge.embed.quantization import dequantize, quantize
 from edge.errors import BundleError, NoSpeechError
 from edge.face.gallery import Gallery
+from edge.manifest import TensorInfo
 from edge.pipeline import Ear
 from edge.types import Recording, Utterance
 from tests.fakes import DIM, SPACE, FakeBundle, FakeModel, hear

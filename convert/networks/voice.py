@@ -20,7 +20,7 @@ def voice_encoder(spec: LogMelSpec, dim: int) -> Any:
     deviation of usual statistics pooling, whose square root the Edge TPU does not take.
 
     Input `features` (1, frames, mels, 1), real value = code / 32. Outputs `embedding` (dim,), not
-    normalised, and one standardised number per trait (`edge.bundle.TraitInfo` undoes that).
+    normalised, and one standardised number per trait (`edge.manifest.TraitInfo` undoes that).
     """
     import tensorflow as tf
 

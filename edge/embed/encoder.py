@@ -13,7 +13,7 @@ from ..types import Float32, Int8, Traits, UInt8, VoicePrint
 from .quantization import dequantize, quantize
 
 if TYPE_CHECKING:
-    from ..bundle import TraitInfo
+    from ..manifest import TraitInfo
     from ..runtime import Model
 
 

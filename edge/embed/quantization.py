@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..types import Float32
 
 if TYPE_CHECKING:
-    from ..bundle import TensorInfo
+    from ..manifest import TensorInfo
 
 Array = npt.NDArray[Any]
 
