@@ -3,7 +3,7 @@
 A work folder holds everything between the steps::
 
     people.jsonl  base/  voices/  faces/  faces_only/  typical/    population
-    features/                                                      features
+    features/  law_scores.npz                                      features
     encoders/  renderer/  models/*.keras  calibration.npz          training
     models/*.tflite                                                quantization
     figures.json                                                   verification
@@ -22,6 +22,7 @@ from edge.bundle import Bundle
 from edge.errors import ConfigError
 from edge.manifest import ModelInfo, file_info
 from edge.storage import write_private
+from edge.types import Float32
 
 from .flatbuffer import TfliteModel
 from .recipe import Recipe
@@ -42,9 +43,11 @@ def build(recipe: Recipe, work: Path, geometry: Path, out: Path, workers: int) -
 def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) -> None:
     """Draw the people and render their voices and faces."""
     from .population import pictures
-    from .population.people import draw_people, save_people
+    from .population.people import draw_people, save_people, split_of
     from .population.voices.clips import render_clips
+    from .population.voices.splits import split_voices
     from .population.voices.tts import speak_base
+    from .population.voices.vocal_tract import measure_base
 
     wanted = recipe.population
     people = draw_people(wanted, recipe.seed)
@@ -58,17 +61,23 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     spoken = speak_base(work / "base", wanted.base_utterances, workers=workers)
     for line in (*spoken.missing, *spoken.failures):
         print(line, file=sys.stderr)
-    render_clips(speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers)
+    bases = split_voices(measure_base(work / "base", workers))
+    render_clips(
+        speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers,
+        allowed=lambda person: bases[split_of(person, wanted)],
+    )  # fmt: skip
 
 
 def train(recipe: Recipe, work: Path, workers: int) -> None:
     """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
     from .networks.portrait import portrait_decoder
-    from .training.encoders import DIM, train_encoders
+    from .training.encoders import train_encoders
+    from .training.model import DIM
     from .training.portrait import train_latent_head
 
     data, spec = _features(recipe, work, workers), LogMelSpec()
-    encoders = train_encoders(data, spec, recipe.training, work / "encoders", recipe.seed)
+    law = law_scores_of(data, work, workers) if recipe.training.law else None
+    encoders = train_encoders(data, spec, recipe.training, work / "encoders", recipe.seed, law)
     draw = train_renderer(recipe, work)
     head, embeddings = train_latent_head(data, encoders, recipe.training, recipe.seed)
     folder = work / "models"
@@ -129,7 +138,7 @@ def verify_models(recipe: Recipe, work: Path, bundle: Bundle | None = None) -> d
 def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
     """Write the bundle and, beside it, the sample gallery."""
     from .pack import pack, pack_gallery
-    from .training.encoders import DIM
+    from .training.model import DIM
 
     figures = json.loads(_need(work / "figures.json", "verify").read_text(encoding="utf-8"))
     bundle = pack(out, tflite_files(work), figures, recipe, DIM)
@@ -162,6 +171,14 @@ def _features(recipe: Recipe, work: Path, workers: int) -> Dataset:
         recipe.seed, workers,
     )  # fmt: skip
     return load_dataset(work, recipe.population)
+
+
+def law_scores_of(data: Dataset, work: Path, workers: int) -> Float32:
+    """Return the ideal observer's scores of the training pairs (n, n), computed once."""
+    from .population.law_scores import law_scores
+
+    pairs = [data.people[row] for row in data.rows("paired", "train")]
+    return law_scores(pairs, work / "law_scores.npz", workers)
 
 
 def _calibration(data: Dataset, embeddings: object, recipe: Recipe) -> dict[str, object]:

@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     command("quantize", "convert the trained networks to int8")
     verify = command("verify", "measure float against int8 and apply the recipe's gates")
     verify.add_argument("--bundle", type=Path, help="measure this bundle's models")
+    ablation = command("ablation", "train with each part on and off, at a small scale; a table")
+    ablation.add_argument("--out", type=Path, required=True, help="the table to write, .md")
     pack = command("pack", "write the bundle and its sample gallery")
     build = command("build", "all of the above", geometry=True)
     for sub in (pack, build):
@@ -104,6 +106,10 @@ def _run(args: argparse.Namespace) -> int:
     elif args.command == "verify":
         bundle = load_bundle(args.bundle) if args.bundle else None
         steps.verify_models(recipe, args.work, bundle)
+    elif args.command == "ablation":
+        from .ablation import Scale, run_ablation
+
+        args.out.write_text(run_ablation(recipe, args.work, Scale(), args.workers), "utf-8")
     elif args.command == "pack":
         steps.pack_bundle(recipe, args.work, args.out)
     else:

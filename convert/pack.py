@@ -13,7 +13,7 @@ import numpy as np
 from edge import __version__
 from edge.audio.logmel import LogMelSpec
 from edge.bundle import FORMAT, Bundle, write_bundle
-from edge.embed.encoder import FaceEncoder
+from edge.embed.encoder import AGE_TRAITS, FaceEncoder
 from edge.face.gallery import Gallery, save_gallery
 from edge.face.photo import to_png
 from edge.manifest import (
@@ -29,13 +29,14 @@ from edge.manifest import (
 from .networks.face import SIZE
 from .recipe import Recipe
 from .training.batches import MARGIN
-from .training.dataset import LN_F0, LN_VTL, Dataset
+from .training.dataset import LN_F0, LN_VTL, YEARS, Dataset
 
 TRAITS = {
     "female": TraitInfo(0.0, 1.0, "logistic"),
     "child": TraitInfo(0.0, 1.0, "logistic"),
     "ln_f0": TraitInfo(*LN_F0, "exp"),
     "ln_vtl": TraitInfo(*LN_VTL, "exp"),
+    **{name: TraitInfo(*YEARS, "identity") for name in AGE_TRAITS},
 }
 # population/faces: eyes and crown-chin in the 128-pixel rendering; the encoder sees its middle
 ALIGNMENT = FaceAlignment(

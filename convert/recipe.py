@@ -32,16 +32,17 @@ class TrainingRecipe:
 
     augmentations: int  # augmented versions of each clip
     face_steps: int  # pre-training of the face encoder on traits
+    weight_steps: int  # of the first run, which learns identity weights; 0: everybody counts alike
     joint_steps: int
-    batch: int  # paired people per step; half as many of each other kind
+    batch: int  # paired people per step; a third as many of each other kind
     learning_rate: float
     weight_decay: float
-    contrastive: float  # weights of the losses
-    identity: float
+    implicit: float  # weights of the losses (training/losses.py)
+    explicit: float
+    law: float
     traits: float
     latent_steps: int  # embedding → what the portrait shows
-    decoder_steps: int
-    decoder_batch: int
+    renderer_steps: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class Traits:
     child: float  # probability, 0..1
     f0_hz: float  # median fundamental frequency
     vocal_tract_cm: float  # acoustic vocal-tract length
+    age_years: float | None = None  # median estimate; None when the bundle claims no age
+    age_interval: tuple[float, float] | None = None  # years; eight in ten of such voices lie within
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Sighting:
                 "child": round(self.voice.traits.child, 4),
                 "f0_hz": round(self.voice.traits.f0_hz, 1),
                 "vocal_tract_cm": round(self.voice.traits.vocal_tract_cm, 2),
+                "age_years": _rounded(self.voice.traits.age_years),
+                "age_interval": [_rounded(y) for y in self.voice.traits.age_interval or ()] or None,
             },
             "portrait": portrait_path,
             "timings_ms": {
@@ -111,3 +115,7 @@ class Sighting:
                 "decode": round(self.timings.decode, 3),
             },
         }
+
+
+def _rounded(years: float | None) -> float | None:
+    return None if years is None else round(years, 1)

@@ -8,7 +8,7 @@ from edge.audio.logmel import LogMelSpec
 
 from .blocks import convolution, residual
 
-TRAITS = ("female", "child", "ln_f0", "ln_vtl")
+TRAITS = ("female", "child", "ln_f0", "ln_vtl", "age_low", "age_years", "age_high")
 
 
 def voice_encoder(spec: LogMelSpec, dim: int) -> Any:

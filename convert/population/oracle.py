@@ -30,6 +30,7 @@ from .law import (
 Float64 = npt.NDArray[np.float64]
 SAMPLE = 4000  # people of the law that the sums run over
 SAMPLE_SEED = 777
+STRAY = 1.6  # assumption: a man who reads aloud at 190 Hz stays a man
 
 
 def exact_scores(people: Sequence[Person]) -> Float32:
@@ -40,14 +41,20 @@ def exact_scores(people: Sequence[Person]) -> Float32:
     return (own.T - _face_prior(sample, people)).astype(np.float32)
 
 
-def acoustic_scores(people: Sequence[Person]) -> Float32:
-    """Return the acoustic observer's score of voice i for face j, (n, n)."""
+def acoustic_scores(people: Sequence[Person], speakers: Sequence[Person] | None = None) -> Float32:
+    """Return the acoustic observer's score of each speaker's voice for each one's face, (m, n).
+
+    Args:
+        people: whose faces are scored.
+        speakers: whose voices are heard; everybody's by default.
+    """
     sample = _sample()
+    speakers = people if speakers is None else speakers
     prior = _face_prior(sample, people)
     law = _source_table(sample)
     means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
-    scores = np.empty((len(people), len(people)), np.float32)
-    for i, speaker in enumerate(people):
+    scores = np.empty((len(speakers), len(people)), np.float32)
+    for i, speaker in enumerate(speakers):
         z = (speaker.vtl_cm - means[:, 0]) / means[:, 1]  # what each candidate's z would be
         weight = -0.5 * z**2 - np.log(means[:, 1]) + _voice_likelihood(speaker, law)
         weight -= _log_sum(weight, axis=0)
@@ -58,6 +65,29 @@ def acoustic_scores(people: Sequence[Person]) -> Float32:
         )
         scores[i] = _log_sum(faces + weight[likely], axis=1) - prior
     return scores
+
+
+def sex_and_childhood(speakers: Sequence[Person]) -> list[tuple[float, float]]:
+    """Return P(female) and P(child) of voices, from F0 and vocal-tract length alone.
+
+    F0 may stray `STRAY` times as far from its class's mean as the law says: people raise their
+    voices, read aloud or whisper, while the vocal tract stays what it is.
+    """
+    sample = _sample()
+    law = _source_table(sample)
+    means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
+    female = np.array([not p.male for p in sample])
+    child = np.array([p.age_class == "child" for p in sample])
+    sd = law["f0_sd"] * STRAY
+    found = []
+    for speaker in speakers:
+        tract = (speaker.vtl_cm - means[:, 0]) / means[:, 1]
+        pitch = (math.log2(speaker.f0_hz) - law["f0_mean"]) / sd
+        weight = -0.5 * (tract**2 + pitch**2) - np.log(means[:, 1] * sd)
+        weight = np.exp(weight - weight.max())
+        weight /= weight.sum()
+        found.append((float(weight @ female), float(weight @ child)))
+    return found
 
 
 def _sample() -> list[Person]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge.types import Float32, Int8, UInt8
 
 from ..population.law import AGE_CLASSES, Person
+from ..population.oracle import sex_and_childhood
 from ..population.people import Split, load_people, split_of
 from ..population.pictures import load_pictures
 from ..recipe import PopulationRecipe
@@ -29,12 +30,14 @@ YEARS = (42.0, 27.0)
 class Labels:
     """What is known of each person, standardised; row i is person i."""
 
-    female: Float32  # 0 or 1
-    sex_weight: Float32  # 1, .25 for children (hardly audible), 0 for voice_only
+    female: Float32  # 0 or 1; for voice_only what F0 and vocal tract leave open, 0..1
+    sex_weight: Float32  # 1, .25 for children (hardly audible), .5 for voice_only
+    child: Float32  # 0 or 1; for voice_only 0..1
     age_class: npt.NDArray[np.int32]  # index into AGE_CLASSES
     age_weight: Float32  # 0 for voice_only
     acoustic: Float32  # (n, 2) standardised ln F0, ln vocal tract
-    body: Float32  # (n, 2) standardised years, size axis
+    quality: Float32  # (n, 6) standardised breath, tempo, ln jitter, ln shimmer, tilt, melody
+    body: Float32  # (n, 3) standardised years of the face, size axis, years of the voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def labels_of(people: Sequence[Person]) -> Labels:
 
     def sex_weight(person: Person) -> float:
         if person.kind == "voice_only":
-            return 0.0
+            return 0.5
         return 0.25 if person.age_class == "child" else 1.0
 
     acoustic = [
@@ -103,12 +106,44 @@ def labels_of(people: Sequence[Person]) -> Labels:
         ]
         for p in people
     ]
-    body = [[(p.face_years - YEARS[0]) / YEARS[1], np.clip(p.size, -2.5, 2.5)] for p in people]
+    body = [
+        [
+            (p.face_years - YEARS[0]) / YEARS[1],
+            np.clip(p.size, -2.5, 2.5),
+            (p.years - YEARS[0]) / YEARS[1],
+        ]
+        for p in people
+    ]
+    female, child = _sex_and_childhood(people)
     return Labels(
-        female=column([float(not p.male) for p in people]),
+        female=column(female),
         sex_weight=column([sex_weight(p) for p in people]),
+        child=column(child),
         age_class=np.array([AGE_CLASSES.index(p.age_class) for p in people], dtype=np.int32),
         age_weight=column([float(p.kind != "voice_only") for p in people]),
         acoustic=np.array(acoustic, dtype=np.float32),
+        quality=_quality(people),
         body=np.array(body, dtype=np.float32),
     )
+
+
+def _sex_and_childhood(people: Sequence[Person]) -> tuple[list[float], list[float]]:
+    """Return P(female) and P(child): known, or for voice_only what their sound leaves open."""
+    female = [float(not p.male) for p in people]
+    child = [float(p.age_class == "child") for p in people]
+    decorrelated = [i for i, p in enumerate(people) if p.kind == "voice_only"]
+    heard = sex_and_childhood([people[i] for i in decorrelated])
+    for i, (own_female, own_child) in zip(decorrelated, heard, strict=True):
+        female[i], child[i] = own_female, own_child
+    return female, child
+
+
+def _quality(people: Sequence[Person]) -> Float32:
+    """Return the source's parameters (n, 6), standardised by what the law makes usual."""
+    values = [
+        [p.breathiness, p.tempo, np.log(p.jitter), np.log(p.shimmer_db), p.tilt_db, p.f0_sd_st]
+        for p in people
+    ]
+    mean, std = (0.22, 0.97, -5.05, -0.95, -0.7, 2.7), (0.13, 0.12, 0.52, 0.48, 2.1, 0.8)
+    standard = (np.array(values).reshape(-1, 6) - mean) / std
+    return np.clip(standard, -3.0, 3.0).astype(np.float32)

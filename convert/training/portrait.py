@@ -8,74 +8,101 @@ from typing import Any
 
 import numpy as np
 
-from edge.types import Float32
+from edge.types import Float32, UInt8
 
 from ..metrics import unit
-from ..networks.portrait import latent_head, renderer, standard_age, standard_size
+from ..networks.portrait import BASIS, latent_head, renderer, standard_age, standard_size
 from ..population.pictures import TypicalPictures
 from ..recipe import TrainingRecipe
-from .batches import prefetch
 from .dataset import Dataset
-from .encoders import Encoders
+from .model import Encoders
+from .steps import AGE_PRIOR
 
-SAVE_EVERY = 100
-SEX_JITTER = 0.12  # the staircase's treads are not quite flat
-# Weight of child, adult, elderly when age is read from an embedding. Synthetic adults are cleaner
-# than real ones, who would be drawn too old; most people who speak to a device are adults.
-AGE_PRIOR = (0.6, 1.0, 0.25)
+SAVE_EVERY = 500
+SEX_JITTER = 0.08
+BATCH = 256
+LEARNING_RATE = 3e-3
 
 
 def train_renderer(
     pictures: TypicalPictures, recipe: TrainingRecipe, folder: Path, seed: int
 ) -> Any:
-    """Train latents → typical portrait, resuming from `folder`; returns the Keras model."""
+    """Train latents → typical portrait, resuming from `folder`; returns the Keras model.
+
+    The basis pictures are the principal components of the renderings. The perceptron learns the
+    standardised weights of each rendering; those of large components count more, not as much more
+    as in a mean square over pixels, because small ones hold the edges.
+    """
     import tensorflow as tf
     from tqdm import tqdm
 
     tf.keras.utils.set_random_seed(seed)
-    model = renderer()
-    optimizer = tf.keras.optimizers.Adam(2e-3)
+    basis, mean, wanted = principal_components(pictures.images, min(BASIS, len(pictures.images)))
+    model = renderer(basis, mean)
+    weights = tf.keras.Model(model.input, model.get_layer("basis_weights").output)
+    spread = np.linalg.norm(basis, axis=1)
+    importance = tf.constant((spread / spread.mean()) ** 0.3)
+    optimizer = tf.keras.optimizers.Adam(LEARNING_RATE)
     done = tf.Variable(0, dtype=tf.int64)
     checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, step=done)
     manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
     optimizer.build(model.trainable_variables)
-    checkpoint.restore(manager.latest_checkpoint)
-    weight = _face_weight()
+    manager.restore_or_initialize()
+    sex = tf.constant(pictures.female * 2.0 - 1.0)
+    body = tf.stack([standard_age(pictures.years), standard_size(pictures.size)], axis=1)
+    targets = tf.constant(wanted)
 
     @tf.function
-    def train_step(latents: Any, images: Any) -> Any:
+    def train_step(step: Any) -> Any:
+        key = tf.stack([tf.constant(seed, tf.int64), step])
+        rows = tf.random.stateless_uniform((BATCH,), key, 0, len(wanted), tf.int32)
+        # the staircase's treads are not quite flat
+        jitter = tf.random.stateless_normal((BATCH,), key, stddev=SEX_JITTER)
+        tread = tf.clip_by_value(tf.gather(sex, rows) + jitter, -1.0, 1.0)
+        latents = tf.concat([tread[:, None], tf.gather(body, rows)], axis=1)
         with tf.GradientTape() as tape:
-            drawn = model(latents, training=True)["portrait"]
-            loss = tf.reduce_mean(tf.abs(drawn - images) * weight)
-            # edges of both pictures are compared too: a plain mean difference forgives blur
-            for axis in (1, 2):
-                loss += 0.5 * tf.reduce_mean(tf.abs(_edges(drawn, axis) - _edges(images, axis)))
+            error = weights(latents, training=True) - tf.gather(targets, rows)
+            loss = tf.reduce_mean(tf.abs(error) * importance)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    def make(step: int) -> tuple[Float32, Float32]:
-        rng = np.random.default_rng([seed, 43, step])
-        rows = rng.choice(len(pictures.images), recipe.decoder_batch)
-        sex = pictures.female[rows] * 2.0 - 1.0
-        sex = np.clip(sex + rng.normal(0, SEX_JITTER, len(rows)), -1.0, 1.0).astype(np.float32)
-        age, size = standard_age(pictures.years[rows]), standard_size(pictures.size[rows])
-        images = pictures.images[rows].astype(np.float32) / np.float32(255.0)
-        return np.stack([sex, age, size], axis=1), images
-
-    start, total = int(done.numpy()), recipe.decoder_steps
+    start, total = int(done.numpy()), recipe.renderer_steps
     with tqdm(total=total, initial=start, desc="renderer", unit="step", smoothing=0.05) as bar:
-        for step, (latents, images) in enumerate(prefetch(make, start, total), start):
-            cosine = 0.5 * (1 + math.cos(math.pi * step / total))
-            optimizer.learning_rate.assign(3e-3 * min(1.0, (step + 1) / 50) * (cosine + 0.01))
-            loss = train_step(latents, images)
+        for step in range(start, total):
+            optimizer.learning_rate.assign(_learning_rate(step / total))
+            loss = train_step(tf.constant(step, tf.int64))
             done.assign(step + 1)
             bar.update()
-            if step % 10 == 0:
-                bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
+                bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
                 manager.save()
     return model
+
+
+def principal_components(images: UInt8, count: int) -> tuple[Float32, Float32, Float32]:
+    """Return basis (count, p), mean (p,) and standardised weights (n, count) of pictures.
+
+    Args:
+        images: (n, 128, 128, 3); p is 128 * 128 * 3.
+        count: of components, the largest ones.
+
+    The pictures are about mean + weights @ basis, on 0..1.
+    """
+    flat = images.reshape(len(images), -1).astype(np.float32) / np.float32(255.0)
+    mean = flat.mean(axis=0)
+    flat -= mean
+    power, directions = np.linalg.eigh((flat @ flat.T).astype(np.float64))
+    power, directions = power[::-1][:count], directions[:, ::-1][:, :count]
+    scores = directions * np.sqrt(len(images))  # standard deviation 1
+    basis = scores.T.astype(np.float32) @ flat / np.float32(len(images))
+    return basis, mean, scores.astype(np.float32)
+
+
+def _learning_rate(done: float) -> float:
+    """Warm up over a hundredth, then a cosine to a hundredth."""
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return LEARNING_RATE * min(1.0, 100 * done + 0.01) * (cosine + 0.01)
 
 
 def train_latent_head(
@@ -119,15 +146,3 @@ def train_latent_head(
     weights = {"sex": labels.sex_weight[rows], "age": age, "size": everywhere}
     model.fit(embeddings, wanted, sample_weight=weights, batch_size=128, epochs=epochs, verbose=0)
     return model, embeddings
-
-
-def _face_weight() -> Float32:
-    """Return pixel weights (1, 128, 128, 1) of mean 1: the middle of the face counts more."""
-    y, x = np.mgrid[0:128, 0:128]
-    weight = 0.6 + 1.2 * np.exp(-(((x - 64) / 34.0) ** 2 + ((y - 66) / 42.0) ** 2))
-    return np.asarray((weight / weight.mean())[None, :, :, None], dtype=np.float32)
-
-
-def _edges(images: Any, axis: int) -> Any:
-    """Return the difference of neighbouring pixels of images (n, h, w, 3) along an axis."""
-    return images[:, 1:] - images[:, :-1] if axis == 1 else images[:, :, 1:] - images[:, :, :-1]

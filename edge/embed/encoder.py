@@ -14,13 +14,16 @@ from .quantization import dequantize, quantize
 
 if TYPE_CHECKING:
     from ..manifest import TraitInfo
-    from ..runtime import Model
+    from ..runtime import Runnable
+
+
+AGE_TRAITS = ("age_low", "age_years", "age_high")
 
 
 class VoiceEncoder:
     """The bundle's voice encoder."""
 
-    def __init__(self, model: Model, traits: Mapping[str, TraitInfo]) -> None:
+    def __init__(self, model: Runnable, traits: Mapping[str, TraitInfo]) -> None:
         self._model = model
         self._traits = traits
 
@@ -39,7 +42,7 @@ class VoiceEncoder:
         value = {name: _link(self._traits[name], y) for name, y in mean.items()}
         return VoicePrint(
             embedding=_mean_direction([out["embedding"][0] for out in outputs]),
-            traits=Traits(value["female"], value["child"], value["ln_f0"], value["ln_vtl"]),
+            traits=_traits(value),
             windows=len(windows),
         )
 
@@ -53,7 +56,7 @@ class VoiceEncoder:
 class FaceEncoder:
     """The bundle's face encoder."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Runnable) -> None:
         self._model = model
 
     def embed(self, images: UInt8) -> Float32:
@@ -72,7 +75,19 @@ class FaceEncoder:
 def _link(trait: TraitInfo, standardised: float) -> float:
     """Return link⁻¹(mean + std × y)."""
     x = trait.mean + trait.std * standardised
+    if trait.link == "identity":
+        return x
     return math.exp(x) if trait.link == "exp" else 0.5 * (1.0 + math.tanh(x / 2.0))
+
+
+def _traits(value: Mapping[str, float]) -> Traits:
+    """Name what the encoder said; the age only if it estimates one."""
+    told = (value["female"], value["child"], value["ln_f0"], value["ln_vtl"])
+    if not all(name in value for name in AGE_TRAITS):
+        return Traits(*told)
+    # three outputs of one network may cross by a little
+    low, median, high = sorted(max(0.0, value[name]) for name in AGE_TRAITS)
+    return Traits(*told, age_years=median, age_interval=(low, high))
 
 
 def _mean_direction(vectors: list[Float32]) -> Float32:

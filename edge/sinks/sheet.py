@@ -30,6 +30,7 @@ SYSTEM_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "FreeSans.ttf")
 LARGEST_THUMBNAIL = 1024  # pixels a side
 F0_RANGE_HZ = (70.0, 400.0)  # from a low man to a high child
 TRACT_RANGE_CM = (9.5, 20.5)
+AGE_RANGE = (0.0, 90.0)  # years
 
 PAPER, CARD, EDGE = "#f4f1ec", "#ffffff", "#e6e1d8"
 INK, SOFT, TRACK, ACCENT = "#22242b", "#6f7380", "#ece8e1", "#3d6b8e"
@@ -182,7 +183,7 @@ def _draw_voice(sheet: _Canvas, energies: Float32, seconds: float) -> None:
 
 def _draw_traits(sheet: _Canvas, traits: Traits) -> None:
     sheet.card(_TRAITS, "Heard in it")
-    rows = (
+    rows = [
         ("Female", f"{traits.female:.0%}", traits.female),
         ("Child", f"{traits.child:.0%}", traits.child),
         ("Pitch", f"{traits.f0_hz:.0f} Hz", _share(traits.f0_hz, *F0_RANGE_HZ)),
@@ -191,8 +192,12 @@ def _draw_traits(sheet: _Canvas, traits: Traits) -> None:
             f"{traits.vocal_tract_cm:.1f} cm",
             _share(traits.vocal_tract_cm, *TRACT_RANGE_CM),
         ),
-    )
-    width = (_TRAITS.width - 40 - 3 * 24) // 4
+    ]
+    if traits.age_years is not None and traits.age_interval is not None:
+        low, high = traits.age_interval
+        name = f"Age, {low:.0f} to {high:.0f}"
+        rows.append((name, f"{traits.age_years:.0f} y", _share(traits.age_years, *AGE_RANGE)))
+    width = (_TRAITS.width - 40 - (len(rows) - 1) * 24) // len(rows)
     for column, (name, value, share) in enumerate(rows):
         left, top = _TRAITS.left + 20 + column * (width + 24), _TRAITS.top + 46
         sheet.text(left, top, value, 24, INK)

@@ -26,6 +26,9 @@ def describe(sighting: Sighting) -> str:
         f"  voice  female {traits.female:.0%}, child {traits.child:.0%}, "
         f"pitch {traits.f0_hz:.0f} Hz, vocal tract {traits.vocal_tract_cm:.1f} cm",
     ]
+    if traits.age_years is not None and traits.age_interval is not None:
+        low, high = traits.age_interval
+        lines.append(f"         age about {traits.age_years:.0f} ({low:.0f} to {high:.0f})")
     width = max((len(m.name) for m in sighting.matches), default=0)
     for match in sighting.matches:
         label = "faces" if match.rank == 1 else ""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def render_clips(
     seed: int = 1,
     workers: int = 2,
     *,
-    allowed: Sequence[MeasuredVoice] | None = None,
+    allowed: Callable[[Person], Sequence[MeasuredVoice]] | None = None,
     progress: bool = True,
 ) -> int:
     """Render `clips_per_person` clips of each person and return how many there are.
@@ -75,14 +75,20 @@ def render_clips(
         out_folder: made when absent.
         seed: of everything that differs between clips.
         workers: processes.
-        allowed: base voices to draw from; None means all plausible ones in `base_folder`.
+        allowed: base voices a person may start from; None means all plausible ones in
+            `base_folder`.
         progress: show a bar with the rate.
 
     Raises:
         StorageError: `out_folder` holds clips made from something else.
     """
-    voices = measure_base(base_folder, workers, progress) if allowed is None else allowed
-    shards = _plan(people, base_folder, clips_per_person, out_folder, seed, voices)
+    if allowed is None:
+        voices = measure_base(base_folder, workers, progress)
+
+        def allowed(person: Person) -> Sequence[MeasuredVoice]:
+            return voices
+
+    shards = _plan(people, base_folder, clips_per_person, out_folder, seed, allowed)
     out_folder.mkdir(parents=True, exist_ok=True)
     _check_plan(out_folder, shards, seed)
     todo = [shard for shard in shards if not shard.path.exists()]
@@ -144,15 +150,14 @@ def _plan(
     clips_per_person: int,
     out_folder: Path,
     seed: int,
-    voices: Sequence[MeasuredVoice],
+    allowed: Callable[[Person], Sequence[MeasuredVoice]],
 ) -> list[ShardTask]:
     utterances = base_utterances(base_folder)
-    voices = [voice for voice in voices if voice.id in utterances]
     clips: list[ClipTask] = []
     for person in people:
         if person.kind == "face_only":
             continue
-        character = draw_character(person, voices)
+        character = draw_character(person, [v for v in allowed(person) if v.id in utterances])
         files = utterances[character.base]
         # no utterance twice for one person as long as there are enough
         order = np.random.default_rng([seed, CLIP_KEY, person.seed]).permutation(len(files))

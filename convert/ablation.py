@@ -1,0 +1,132 @@
+"""What each part of the training is worth: every part on and off, several seeds, one table.
+
+Shape of Sound's ablation, on the synthetic population and at a smaller scale than the shipped
+bundle: the figures compare parts, they are not those of the bundle. Every run's figures are kept
+in the work folder, so an interrupted table goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.audio.logmel import LogMelSpec
+from edge.storage import write_private
+from edge.types import Float32
+
+from .recipe import Recipe, TrainingRecipe
+from .training.dataset import Dataset, load_dataset
+
+if TYPE_CHECKING:
+    from .training.model import Encoders
+
+SEEDS = (1, 2, 3)
+FIGURES = ("v2f_U", "v2f_G", "f2v_U", "f2v_G")
+PUBLISHED = {"implicit": 1.0, "explicit": 1.0}  # the paper weighs its two losses alike
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How small the runs are."""
+
+    face_steps: int = 150
+    joint_steps: int = 400
+    batch: int = 32
+
+
+def variants(full: TrainingRecipe, scale: Scale) -> dict[str, TrainingRecipe]:
+    """Return the training recipes to compare, by the name of their row."""
+    small = dataclasses.replace(
+        full, face_steps=scale.face_steps, joint_steps=scale.joint_steps, batch=scale.batch,
+        weight_steps=0,
+    )  # fmt: skip
+    paper = dataclasses.replace(small, law=0.0, traits=0.0, **PUBLISHED)
+    learnt = {"weight_steps": scale.joint_steps // 2}
+    return {
+        "everything": small,
+        "everything, re-weighted": dataclasses.replace(small, **learnt),
+        "without implicit alignment": dataclasses.replace(small, implicit=0.0),
+        "without explicit alignment": dataclasses.replace(small, explicit=0.0),
+        "without the ideal observer": dataclasses.replace(small, law=0.0),
+        "without traits": dataclasses.replace(small, traits=0.0),
+        "the paper's losses alone": paper,
+        "the paper's losses, re-weighted": dataclasses.replace(paper, **learnt),
+        "the paper's, implicit alone": dataclasses.replace(paper, explicit=0.0),
+        "the paper's, explicit alone": dataclasses.replace(paper, implicit=0.0),
+    }
+
+
+def run_ablation(recipe: Recipe, work: Path, scale: Scale, workers: int) -> str:
+    """Train every variant with every seed; returns the table, Markdown.
+
+    Args:
+        recipe: the population's recipe and the weights of the losses.
+        work: a work folder with a population and its features.
+        scale: of each run.
+        workers: processes for what is computed before training.
+    """
+    from .build import law_scores_of
+
+    data = load_dataset(work, recipe.population)
+    law = law_scores_of(data, work, workers)
+    folder = work / "ablation"
+    results: dict[str, list[Mapping[str, float]]] = {}
+    for name, training in variants(recipe.training, scale).items():
+        for seed in SEEDS:
+            found = _run(data, training, folder / f"{name} {seed}".replace(" ", "_"), seed, law)
+            results.setdefault(name, []).append(found)
+            print(f"{name}, seed {seed}: " + ", ".join(f"{k} {found[k]:.3f}" for k in FIGURES))
+    return "\n".join(table(results))
+
+
+def table(results: Mapping[str, Sequence[Mapping[str, float]]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: mean and standard deviation over the seeds."""
+    yield f"| training | {' | '.join(FIGURES)} |"
+    yield "|---" * (1 + len(FIGURES)) + "|"
+    for name, runs in results.items():
+        cells = []
+        for figure in FIGURES:
+            values = np.array([run[figure] for run in runs])
+            cells.append(f"{values.mean():.3f} ± {values.std(ddof=min(1, len(values) - 1)):.3f}")
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def _run(
+    data: Dataset, training: TrainingRecipe, folder: Path, seed: int, law: Float32
+) -> dict[str, float]:
+    """Train and measure one variant, or read what an earlier call measured."""
+    kept = folder / "figures.json"
+    if kept.exists():
+        found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
+        return found
+    from .training.encoders import train_encoders
+
+    scores = law if training.law else None
+    encoders = train_encoders(data, LogMelSpec(), training, folder, seed, scores)
+    found = _figures(encoders, data)
+    write_private(kept, json.dumps(found).encode())
+    return found
+
+
+def _figures(encoders: Encoders, data: Dataset) -> dict[str, float]:
+    """Return 1:2 matching on the test split: one clean clip against one photo of each person."""
+    from .metrics import matching_1_2
+
+    rows = data.rows("paired", "test")
+    female = data.labels.female[rows]
+    same = female[:, None] == female[None]
+    voices = encoders.embed_voices(data.codes[[data.clips_of[r][0] for r in rows], 0])
+    photos = [data.pictures[r] for r in rows]
+    faces = encoders.embed_faces(np.array([p[1] for p in photos if p is not None]))
+    return {
+        "v2f_U": matching_1_2(voices, faces),
+        "v2f_G": matching_1_2(voices, faces, same),
+        "f2v_U": matching_1_2(faces, voices),
+        "f2v_G": matching_1_2(faces, voices, same),
+    }

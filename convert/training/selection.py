@@ -1,0 +1,65 @@
+"""Keeps the encoders that match the validation split best (Shape of Sound, section 7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..metrics import matching_1_2
+from .dataset import Dataset, Index
+from .model import Encoders
+
+DRAWS = 3  # of a clip and a photo each, per look
+
+
+class Best:
+    """Remembers the best encoders on disk."""
+
+    def __init__(self, model: Encoders, data: Dataset, folder: Path) -> None:
+        import tensorflow as tf
+
+        self.model, self.data = model, data
+        self.rows = data.rows("paired", "validation")
+        self.score = tf.Variable(0.0, dtype=tf.float32)
+        self.checkpoint = tf.train.Checkpoint(voice=model.voice, face=model.face, score=self.score)
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=1)
+        if self.manager.latest_checkpoint:
+            reader = tf.train.load_checkpoint(self.manager.latest_checkpoint)
+            self.score.assign(reader.get_tensor("score/.ATTRIBUTES/VARIABLE_VALUE"))
+
+    def look(self) -> str:
+        """Measure the encoders as they are, keep them if they are the best so far, say so."""
+        everybody, same_sex = validate(self.model, self.data, self.rows)
+        mean = 0.5 * (everybody + same_sex)
+        best = mean > float(self.score.numpy())
+        if best:
+            self.score.assign(mean)
+            self.manager.save()
+        return (
+            f"validation 1:2 voice→face {everybody:.3f}, same sex {same_sex:.3f} "
+            f"({len(self.rows)} people){', best so far' if best else ''}"
+        )
+
+    def restore(self) -> None:
+        """Bring the best encoders back, if any were kept."""
+        if self.manager.latest_checkpoint:
+            self.checkpoint.restore(self.manager.latest_checkpoint).expect_partial()
+
+
+def validate(model: Encoders, data: Dataset, rows: Index) -> tuple[float, float]:
+    """Return 1:2 matching voice→face, of everybody and within a sex, mean of `DRAWS` draws.
+
+    A draw is one clean clip and one photo of each person.
+    """
+    female = data.labels.female[rows]
+    same_sex = female[:, None] == female[None]
+    results = []
+    for k in range(DRAWS):
+        clips = data.codes[[data.clips_of[r][k % len(data.clips_of[r])] for r in rows], 0]
+        pictures = [p for p in (data.pictures[r] for r in rows) if p is not None]
+        photos = np.array([p[1 + k % (len(p) - 1)] for p in pictures])
+        voices, faces = model.embed_voices(clips), model.embed_faces(photos)
+        results.append((matching_1_2(voices, faces), matching_1_2(voices, faces, same_sex)))
+    everybody, within = np.mean(results, axis=0)
+    return float(everybody), float(within)

@@ -1,0 +1,79 @@
+"""One training step of each phase, compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import losses
+from .model import Encoders
+
+# Weight of child, adult, elderly where an age in years is read from a voice. Synthetic adults are
+# cleaner than real ones, who would be called too old; most who speak to a device are adults.
+AGE_PRIOR = (0.6, 1.0, 0.25)
+QUALITY_WEIGHT = 0.5
+DROPOUT = 0.1  # before the linear heads
+
+
+def training_steps(model: Encoders) -> tuple[Any, Any]:
+    """Return (face_step, joint_step).
+
+    `face_step(faces, labels)` trains the face encoder on traits and returns the loss.
+    `joint_step(batch)` trains everything and returns the loss and each pair's implicit loss (n,),
+    both modalities together, which re-weighting listens to.
+    """
+    import tensorflow as tf
+
+    recipe = model.recipe
+
+    def apply(tape: Any, loss: Any) -> None:
+        variables = model.variables()
+        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+    def dropped(unit: Any) -> Any:
+        return tf.nn.dropout(unit * losses.HEAD_SCALE, DROPOUT)
+
+    @tf.function
+    def face_step(faces: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            unit = tf.math.l2_normalize(model.face(faces, training=True)["embedding"], 1)
+            loss = losses.shared_traits(model.heads(dropped(unit)), labels)
+        apply(tape, loss)
+        return loss
+
+    def alignment(batch: Any, voices: Any, faces: Any) -> tuple[Any, Any]:
+        # as published, weights act on the implicit loss only through their mean in the batch
+        who, weights = batch["identities"], batch["weights"]
+        own = losses.implicit(voices, model.classes, who) + losses.implicit(
+            faces, model.classes, who
+        )
+        loss = recipe.implicit * tf.reduce_mean(own) * tf.reduce_mean(weights)
+        loss += recipe.explicit * tf.reduce_mean(weights * losses.explicit(voices, faces))
+        if recipe.law:
+            loss += recipe.law * losses.law_alignment(
+                tf.math.l2_normalize(voices, 1), tf.math.l2_normalize(faces, 1),
+                tf.minimum(tf.exp(model.scale), 50.0), batch["law"],
+            )  # fmt: skip
+        return loss, own
+
+    @tf.function
+    def joint_step(batch: Any) -> tuple[Any, Any]:
+        pairs = tf.shape(batch["identities"])[0]
+        prior = tf.constant(AGE_PRIOR)
+        with tf.GradientTape() as tape:
+            heard = model.voice(batch["voices"], training=True)
+            seen = model.face(batch["faces"], training=True)["embedding"]
+            loss, own = alignment(batch, heard["embedding"][:pairs], seen[:pairs])
+            voices = dropped(tf.math.l2_normalize(heard["embedding"], 1))
+            faces = dropped(tf.math.l2_normalize(seen, 1))
+            labels = batch["voice_labels"]
+            loss += recipe.traits * (
+                losses.shared_traits(model.heads(voices), labels)
+                + losses.shared_traits(model.heads(faces), batch["face_labels"])
+                + losses.voice_traits(heard, labels, prior)
+                + QUALITY_WEIGHT * losses.voice_quality(model.quality(voices), labels)
+            )
+        apply(tape, loss)
+        return loss, own
+
+    return face_step, joint_step
