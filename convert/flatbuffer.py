@@ -29,9 +29,7 @@ class TfliteModel:
     """A parsed .tflite file with one subgraph."""
 
     def __init__(self, content: bytes) -> None:
-        from tensorflow.lite.python import schema_py_generated as schema
-
-        self.schema = schema
+        self.schema = schema = _schema()
         self.model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
         self.graph = self.model.subgraphs[0]
         names = {v: k for k, v in vars(schema.BuiltinOperator).items() if not k.startswith("_")}
@@ -133,6 +131,18 @@ class TfliteModel:
         if operator.name == "TRANSPOSE_CONV":
             return int(np.prod(shape[2])) * int(np.prod(shape[1][:3]))
         return 0
+
+
+def _schema() -> Any:
+    """Return the generated reader of the format: LiteRT's, or TensorFlow's, which loads slowly.
+
+    What they write is the same, byte for byte.
+    """
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ModuleNotFoundError:
+        from tensorflow.lite.python import schema_py_generated as schema
+    return schema
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,8 @@
     │   └── NoSpeechError         7   a sound that is fine but holds no usable speech
     ├── RuntimeUnavailable        8   nothing installed that can run a model
     │      (ImportError)
-    └── StorageError (OSError)    9   a disk that is full, a folder that is not writable
+    ├── StorageError (OSError)    9   a disk that is full, a folder that is not writable
+    └── CompilerUnavailable      10   no Edge TPU compiler here
 
 Exit code 2 is argparse's own (wrong usage), 0 is success and 130 is Ctrl-C.
 Every message is one line and ends with what to do.
@@ -65,3 +66,9 @@ class StorageError(EarsightError, OSError):
     """Something could not be written or read back from disk."""
 
     exit_code = 9
+
+
+class CompilerUnavailable(EarsightError):  # noqa: N818 (reads as what it is)
+    """The Edge TPU compiler is not on this machine."""
+
+    exit_code = 10

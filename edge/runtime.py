@@ -16,13 +16,14 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .accelerator.compiled import EDGETPU_OPERATOR
 from .errors import BundleError, ConfigError, RuntimeUnavailable
 from .manifest import ModelInfo, TensorInfo
 from .stderr import silenced
@@ -45,6 +46,16 @@ class Backend:
     name: str  # litert, tflite or tensorflow
     version: str
     module: Any
+
+
+class Runnable(Protocol):
+    """What a stage needs of a model, wherever it runs."""
+
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+
+    def run(self, **inputs: Array) -> dict[str, Array]:
+        """Run once; see `Model.run`."""
 
 
 class Model:
@@ -88,7 +99,9 @@ class Model:
         return {name: self._interpreter.get_tensor(self._index[name]) for name in self.outputs}
 
 
-def open_model(path: Path, info: ModelInfo, where: str, threads: int = 1) -> Model:
+def open_model(
+    path: Path, info: ModelInfo, where: str, threads: int = 1, delegate: Any = None
+) -> Model:
     """Open a model file and hold the interpreter to what the manifest says of it.
 
     Args:
@@ -96,16 +109,28 @@ def open_model(path: Path, info: ModelInfo, where: str, threads: int = 1) -> Mod
         info: its entry in the manifest.
         where: its path in the manifest, for messages ("models.voice_encoder").
         threads: CPU threads the interpreter may use.
+        delegate: of `load_delegate`; must outlive the model.
 
     Raises:
         BundleError: the file is not what the manifest says, or needs a newer runtime.
         RuntimeUnavailable: no interpreter works here.
     """
     backend = find_backend()
-    interpreter = _build(backend, path, threads, _needs(info, where))
+    interpreter = _build(backend, path, threads, _needs(info, where), delegate)
     _compare(interpreter.get_input_details(), info.inputs, f"{where}.inputs")
     _compare(interpreter.get_output_details(), info.outputs, f"{where}.outputs")
     return Model(interpreter, info, backend)
+
+
+def load_delegate(library: str, options: Mapping[str, str]) -> Any:
+    """Return a delegate for `open_model`. A library may crash or hang here: not in the daemon.
+
+    Raises:
+        ValueError: the library makes none; libedgetpu's message is empty.
+        OSError: it cannot be loaded.
+        AttributeError: it is not a delegate's.
+    """
+    return find_backend().module.load_delegate(library, dict(options))
 
 
 def find_backend() -> Backend:
@@ -176,24 +201,30 @@ def _try(name: str) -> Backend | str:
         return Backend(name, "unknown", module)
 
 
-def _build(backend: Backend, path: Path, threads: int, needs: str) -> Any:
-    """Construct and allocate, a second time without delegates when XNNPACK refuses to prepare."""
+def _build(backend: Backend, path: Path, threads: int, needs: str, delegate: Any) -> Any:
+    """Construct and allocate, a second time without XNNPACK when that refuses to prepare."""
     resolver = backend.module.OpResolverType
-    message = ""
+    delegates = [] if delegate is None else [delegate]
+    fault: Exception = ValueError()
     for kind in (resolver.AUTO, resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
         try:
             with silenced():  # "INFO: Created TensorFlow Lite XNNPACK delegate"
                 interpreter = backend.module.Interpreter(
-                    model_path=str(path), num_threads=threads, experimental_op_resolver_type=kind
+                    model_path=str(path),
+                    num_threads=threads,
+                    experimental_op_resolver_type=kind,
+                    experimental_delegates=delegates,
                 )
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as exc:
-            message = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+            fault = exc
         else:
             return interpreter
-    raise BundleError(
-        f"{path}: {backend.name} {backend.version} cannot run it ({message}); {needs}"
-    )
+    message = (str(fault) or type(fault).__name__).splitlines()[0]
+    why = f"{backend.name} {backend.version} cannot run it ({message}); {needs}"
+    if f"unresolved custom op: {EDGETPU_OPERATOR.decode()}" in message:
+        why = "is compiled for the Edge TPU and no accelerator is in use; the CPU has its own file"
+    raise BundleError(f"{path}: {why}") from fault
 
 
 def _needs(info: ModelInfo, where: str) -> str:
@@ -216,13 +247,7 @@ def _compare(details: Any, tensors: Mapping[str, TensorInfo], where: str) -> Non
             "scale": float(np.float32(scale)),
             "zero_point": int(zero_point),
         }
-        expected = {
-            "shape": want.shape,
-            "dtype": want.dtype,
-            "scale": float(np.float32(want.scale)),
-            "zero_point": want.zero_point,
-        }
-        for key, value in expected.items():
+        for key, value in asdict(replace(want, scale=float(np.float32(want.scale)))).items():
             if found[key] != value:
                 raise BundleError(
                     f"{where}.{name}.{key}: is {value}, the model file has {found[key]}; "
