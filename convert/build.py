@@ -137,11 +137,12 @@ def verify_models(recipe: Recipe, work: Path, bundle: Bundle | None = None) -> d
 
 def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
     """Write the bundle and, beside it, the sample gallery."""
+    from .detection.shipped import shipped_detector
     from .pack import pack, pack_gallery
     from .training.model import DIM
 
     figures = json.loads(_need(work / "figures.json", "verify").read_text(encoding="utf-8"))
-    bundle = pack(out, tflite_files(work), figures, recipe, DIM)
+    bundle = pack(out, tflite_files(work), figures, recipe, DIM, shipped_detector())
     data = load_dataset(work, recipe.population)
     gallery = pack_gallery(out.with_name("sample.gallery"), bundle, data, recipe.gallery)
     size = sum(f.stat().st_size for f in out.iterdir())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from convert.metrics import matching_of_scores
 from convert.population.law import Person, draw_person
-from convert.population.oracle import acoustic_scores, exact_scores
+from convert.population.oracle import acoustic_scores, exact_scores, sex_and_childhood
 
 
 @pytest.fixture(scope="module")
@@ -31,4 +33,30 @@ def test_knowing_everything_shared(crowd: list[Person], same_sex: np.ndarray) ->
 def test_hearing_is_less_than_knowing(crowd: list[Person], same_sex: np.ndarray) -> None:
     exact, acoustic = exact_scores(crowd), acoustic_scores(crowd)
     for allowed in (None, same_sex):
-        assert matching_of_scores(exact, allowed) > matching_of_scores(acoustic, allowed) > 0.75
+        assert matching_of_scores(exact, allowed) > matching_of_scores(acoustic, allowed)
+
+
+def test_hearing_lies_near_the_published_world(crowd: list[Person], same_sex: np.ndarray) -> None:
+    """Shape of Sound reaches 87.2 % unrestricted and 77.7 % within a sex on VoxCeleb1."""
+    scores = acoustic_scores(crowd)
+    assert matching_of_scores(scores) == pytest.approx(0.872, abs=0.03)
+    assert matching_of_scores(scores, same_sex) == pytest.approx(0.777, abs=0.05)
+
+
+def test_some_speakers_score_as_among_everybody(crowd: list[Person]) -> None:
+    some = acoustic_scores(crowd, crowd[3:5])
+    assert some == pytest.approx(acoustic_scores(crowd)[3:5])
+
+
+def test_what_a_decorrelated_voice_leaves_open() -> None:
+    """A long vocal tract stays a man's at a high pitch; in between, nobody can tell."""
+
+    def heard(f0_hz: float, vtl_cm: float) -> tuple[float, float]:
+        speaker = dataclasses.replace(draw_person("voice_only", 0, 1), f0_hz=f0_hz, vtl_cm=vtl_cm)
+        return sex_and_childhood([speaker])[0]
+
+    assert heard(118.0, 17.2)[0] < 0.01
+    assert heard(207.0, 14.8)[0] > 0.99
+    assert heard(190.0, 17.6)[0] < 0.2
+    assert 0.2 < heard(160.0, 16.0)[0] < 0.8
+    assert heard(290.0, 11.0)[1] > 0.95 > 0.05 > heard(118.0, 17.2)[1]

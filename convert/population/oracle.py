@@ -1,8 +1,8 @@
 """The best anybody could do on a population: the physical limit of its benchmark.
 
 The law that joins voice and face is known, so Bayes' rule gives the score of the ideal observer:
-log p(face | voice) - log p(face), with the unknown latents summed over a Monte Carlo sample of the
-law. Two observers are computed. The exact one knows sex, years and vocal-tract length of the
+log p(face | voice) - log p(face), summed over every speaker it could be: both sexes, at every age
+of a grid. Two observers are computed. The exact one knows sex, years and vocal-tract length of the
 speaker. The acoustic one knows only what was put into the sound: every acoustic parameter the clips
 were rendered with, without error, but not who has them.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,27 +19,43 @@ import numpy.typing as npt
 from edge.types import Float32
 
 from .law import (
+    AGE_CLASSES,
     F0_SD_ST,
+    MIX,
     SIZE_FROM_TRACT,
+    YEARS,
+    AgeClass,
     Person,
-    draw_person,
     median_f0,
     quality_law,
     vocal_tract,
 )
 
 Float64 = npt.NDArray[np.float64]
-SAMPLE = 4000  # people of the law that the sums run over
-SAMPLE_SEED = 777
+GRID_YEARS = 0.5  # step of the ages summed over
+OTHER_SEX = -60.0  # log-likelihood of a face of the other sex: sex is 1:1
 STRAY = 1.6  # assumption: a man who reads aloud at 190 Hz stays a man
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Everybody a speaker could be, one row each."""
+
+    male: npt.NDArray[np.bool_]
+    child: npt.NDArray[np.bool_]
+    years: Float64
+    log_share: Float64  # log of their share of the population
+    tract_mean: Float64  # cm
+    tract_sd: Float64
+    source: Mapping[str, Float64]  # parameters of the source's distributions
 
 
 def exact_scores(people: Sequence[Person]) -> Float32:
     """Return the exact observer's score of voice i for face j, (n, n)."""
-    sample = _sample()
+    looks = _looks(people, np.array([p.male for p in people]), np.array([p.years for p in people]))
     z = np.array([p.vtl_z for p in people])
-    own = _face_given_latents(people, np.broadcast_to(z, (len(people), len(people))), people)
-    return (own.T - _face_prior(sample, people)).astype(np.float32)
+    own = looks + _size_given_tract(people, np.broadcast_to(z, looks.shape))
+    return (own.T - _face_prior(people, candidates())).astype(np.float32)
 
 
 def acoustic_scores(people: Sequence[Person], speakers: Sequence[Person] | None = None) -> Float32:
@@ -48,23 +65,19 @@ def acoustic_scores(people: Sequence[Person], speakers: Sequence[Person] | None 
         people: whose faces are scored.
         speakers: whose voices are heard; everybody's by default.
     """
-    sample = _sample()
-    speakers = people if speakers is None else speakers
-    prior = _face_prior(sample, people)
-    law = _source_table(sample)
-    means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
-    scores = np.empty((len(speakers), len(people)), np.float32)
-    for i, speaker in enumerate(speakers):
-        z = (speaker.vtl_cm - means[:, 0]) / means[:, 1]  # what each candidate's z would be
-        weight = -0.5 * z**2 - np.log(means[:, 1]) + _voice_likelihood(speaker, law)
+    everybody = candidates()
+    looks = _looks(people, everybody.male, everybody.years)
+    prior = _face_prior(people, everybody)
+    scores = []
+    for speaker in people if speakers is None else speakers:
+        z = (speaker.vtl_cm - everybody.tract_mean) / everybody.tract_sd
+        weight = everybody.log_share - 0.5 * z**2 - np.log(everybody.tract_sd)
+        weight += _source_likelihood(speaker, everybody.source)
         weight -= _log_sum(weight, axis=0)
-        likely = np.flatnonzero(weight > -14.0)
-        some = [sample[k] for k in likely]
-        faces = _face_given_latents(
-            people, np.broadcast_to(z[likely], (len(people), len(some))), some
-        )
-        scores[i] = _log_sum(faces + weight[likely], axis=1) - prior
-    return scores
+        likely = weight > -20.0
+        sizes = _size_given_tract(people, np.broadcast_to(z[likely], (len(people), likely.sum())))
+        scores.append(_log_sum(looks[:, likely] + sizes + weight[likely], axis=1) - prior)
+    return np.array(scores, dtype=np.float32)
 
 
 def sex_and_childhood(speakers: Sequence[Person]) -> list[tuple[float, float]]:
@@ -73,80 +86,90 @@ def sex_and_childhood(speakers: Sequence[Person]) -> list[tuple[float, float]]:
     F0 may stray `STRAY` times as far from its class's mean as the law says: people raise their
     voices, read aloud or whisper, while the vocal tract stays what it is.
     """
-    sample = _sample()
-    law = _source_table(sample)
-    means = np.array([vocal_tract(p.male, p.age_class, p.years) for p in sample])
-    female = np.array([not p.male for p in sample])
-    child = np.array([p.age_class == "child" for p in sample])
-    sd = law["f0_sd"] * STRAY
+    everybody = candidates()
+    sd = everybody.source["f0_sd"] * STRAY
     found = []
     for speaker in speakers:
-        tract = (speaker.vtl_cm - means[:, 0]) / means[:, 1]
-        pitch = (math.log2(speaker.f0_hz) - law["f0_mean"]) / sd
-        weight = -0.5 * (tract**2 + pitch**2) - np.log(means[:, 1] * sd)
-        weight = np.exp(weight - weight.max())
-        weight /= weight.sum()
-        found.append((float(weight @ female), float(weight @ child)))
+        tract = (speaker.vtl_cm - everybody.tract_mean) / everybody.tract_sd
+        pitch = (math.log2(speaker.f0_hz) - everybody.source["f0_mean"]) / sd
+        weight = everybody.log_share - 0.5 * (tract**2 + pitch**2)
+        weight -= np.log(everybody.tract_sd * sd)
+        share = np.exp(weight - _log_sum(weight, axis=0))
+        found.append((float(share @ ~everybody.male), float(share @ everybody.child)))
     return found
 
 
-def _sample() -> list[Person]:
-    return [draw_person("paired", k, SAMPLE_SEED) for k in range(SAMPLE)]
+def candidates() -> Candidates:
+    """Return both sexes at every age of the grid."""
+    rows = []
+    for age_class, share in zip(AGE_CLASSES, MIX, strict=True):
+        youngest, oldest = YEARS[age_class]
+        ages = np.arange(youngest + GRID_YEARS / 2, oldest, GRID_YEARS)
+        rows += [
+            (male, age_class, float(years), math.log(share / 2 / len(ages)))
+            for male in (True, False)
+            for years in ages
+        ]
+    tracts = np.array([vocal_tract(*row[:3]) for row in rows])
+    sources = [_source_parameters(*row[:3]) for row in rows]
+    return Candidates(
+        np.array([row[0] for row in rows]),
+        np.array([row[1] == "child" for row in rows]),
+        np.array([row[2] for row in rows]),
+        np.array([row[3] for row in rows]),
+        tracts[:, 0],
+        tracts[:, 1],
+        {name: np.array([source[name] for source in sources]) for name in sources[0]},
+    )
 
 
-def _face_given_latents(faces: Sequence[Person], z: Float64, latents: Sequence[Person]) -> Float64:
-    """Return log p(face i | sex, years of k and vocal tract z[i, k]), (faces, latents)."""
-    years = np.array([p.years for p in latents])
+def _looks(faces: Sequence[Person], male: npt.NDArray[np.bool_], years: Float64) -> Float64:
+    """Return log p(sex and age a face shows | sex and years of k), (faces, k)."""
+    shown = np.array([p.face_years for p in faces])[:, None]
     spread = 0.4 + 0.06 * years
-    looks = np.array([p.face_years for p in faces])[:, None]
+    density = -0.5 * ((shown - years) / spread) ** 2 - np.log(spread)
+    same = np.array([p.male for p in faces])[:, None] == male
+    return np.asarray(np.where(same, density, density + OTHER_SEX))
+
+
+def _size_given_tract(faces: Sequence[Person], z: Float64) -> Float64:
+    """Return log p(size of face i | standardised vocal tract z[i, k]), (faces, k)."""
     size = np.array([p.size for p in faces])[:, None]
     left = 1 - SIZE_FROM_TRACT**2
-    density = -0.5 * ((looks - years) / spread) ** 2 - np.log(spread)
-    density = density - 0.5 * (size - SIZE_FROM_TRACT * z) ** 2 / left
-    same = np.array([p.male for p in faces])[:, None] == np.array([p.male for p in latents])
-    scores: Float64 = np.where(same, density, density - 60.0)
-    return scores
+    return np.asarray(-0.5 * (size - SIZE_FROM_TRACT * z) ** 2 / left - 0.5 * math.log(left))
 
 
-def _face_prior(sample: Sequence[Person], faces: Sequence[Person]) -> Float64:
-    """Return log p(face), (faces,)."""
-    z = np.array([p.vtl_z for p in sample])
-    density = _face_given_latents(faces, np.broadcast_to(z, (len(faces), len(sample))), sample)
-    prior: Float64 = _log_sum(density, axis=1) - np.log(len(sample))
-    return prior
+def _face_prior(faces: Sequence[Person], everybody: Candidates) -> Float64:
+    """Return log p(face), (faces,); the size axis has mean 0 and standard deviation 1."""
+    size = np.array([p.size for p in faces])
+    looks = _looks(faces, everybody.male, everybody.years)
+    return np.asarray(_log_sum(looks + everybody.log_share, axis=1) - 0.5 * size**2)
 
 
-def _source_table(sample: Sequence[Person]) -> dict[str, Float64]:
-    """Return the parameters of each candidate's source distributions, one array (sample,) each."""
-    rows = []
-    for person in sample:
-        law = quality_law(person.male, person.age_class, person.years)
-        rows.append(
-            {
-                "f0_mean": math.log2(median_f0(person.male, person.age_class, person.years)),
-                "f0_sd": F0_SD_ST[person.age_class][person.male] / 12,
-                "jitter_mean": math.log(law.jitter[0]),
-                "jitter_sd": law.jitter[1],
-                "shimmer_mean": math.log(law.shimmer_db[0]),
-                "shimmer_sd": law.shimmer_db[1],
-                "tempo_mean": law.tempo[0],
-                "tempo_sd": law.tempo[1],
-                "melody_mean": law.f0_sd_st[0],
-                "melody_sd": law.f0_sd_st[1],
-                "breath_a": law.breath[0],
-                "breath_b": law.breath[1],
-                "breath_scale": law.breath[2],
-                "breath_norm": math.lgamma(law.breath[0] + law.breath[1])
-                - math.lgamma(law.breath[0])
-                - math.lgamma(law.breath[1]),
-                "tremor": law.tremor,
-            }
-        )
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def _source_parameters(male: bool, age_class: AgeClass, years: float) -> dict[str, float]:
+    law = quality_law(male, age_class, years)
+    a, b, scale = law.breath
+    return {
+        "f0_mean": math.log2(median_f0(male, age_class, years)),
+        "f0_sd": F0_SD_ST[age_class][male] / 12,
+        "jitter_mean": math.log(law.jitter[0]),
+        "jitter_sd": law.jitter[1],
+        "shimmer_mean": math.log(law.shimmer_db[0]),
+        "shimmer_sd": law.shimmer_db[1],
+        "tempo_mean": law.tempo[0],
+        "tempo_sd": law.tempo[1],
+        "melody_mean": law.f0_sd_st[0],
+        "melody_sd": law.f0_sd_st[1],
+        "breath_a": a,
+        "breath_b": b,
+        "breath_scale": scale,
+        "breath_norm": math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b),
+        "tremor": law.tremor,
+    }
 
 
-def _voice_likelihood(voice: Person, law: Mapping[str, Float64]) -> Float64:
-    """Return log p(source parameters of the voice | sex and age of k), (sample,)."""
+def _source_likelihood(voice: Person, law: Mapping[str, Float64]) -> Float64:
+    """Return log p(source parameters of the voice | sex and age of k), (k,)."""
     heard = {
         "f0": math.log2(voice.f0_hz),
         "jitter": math.log(voice.jitter),

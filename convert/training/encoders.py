@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.audio.logmel import LogMelSpec
+from edge.errors import ConfigError
 from edge.types import Float32
 
 from ..recipe import TrainingRecipe
@@ -56,6 +57,25 @@ def train_encoders(
     if recipe.weight_steps:
         weights = learn_weights(data, spec, recipe, folder / "weights", seed, law)
     return _run(data, spec, recipe, folder, seed, law, weights, None)
+
+
+def load_encoders(
+    data: Dataset, spec: LogMelSpec, recipe: TrainingRecipe, folder: Path
+) -> Encoders:
+    """Return the encoders that `train_encoders` left in `folder`, as it returned them.
+
+    Raises:
+        ConfigError: nothing was trained there.
+    """
+    import tensorflow as tf
+
+    kept = tf.train.latest_checkpoint(str(folder))
+    if kept is None:
+        raise ConfigError(f"{folder}: nothing trained yet; run: earsight-convert train")
+    model = Encoders(spec, len(data.rows("paired", "train")), recipe)
+    model.checkpoint().restore(kept).expect_partial()
+    Best(model, data, folder / "best").restore()
+    return model
 
 
 def learn_weights(

@@ -12,6 +12,7 @@ from edge.types import Float32, UInt8
 
 from ..metrics import unit
 from ..networks.portrait import BASIS, latent_head, renderer, standard_age, standard_size
+from ..population.faces.appearance import CHILD_UNTIL
 from ..population.pictures import TypicalPictures
 from ..recipe import TrainingRecipe
 from .dataset import Dataset
@@ -49,7 +50,9 @@ def train_renderer(
     optimizer.build(model.trainable_variables)
     manager.restore_or_initialize()
     sex = tf.constant(pictures.female * 2.0 - 1.0)
-    body = tf.stack([standard_age(pictures.years), standard_size(pictures.size)], axis=1)
+    adult = np.where(pictures.years < CHILD_UNTIL, -1.0, 1.0).astype(np.float32)
+    age, size = standard_age(pictures.years), standard_size(pictures.size)
+    body = tf.stack([adult, age, size], axis=1)
     targets = tf.constant(wanted)
 
     @tf.function
