@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from edge import __version__
 from edge.audio.logmel import LogMelSpec
 from edge.bundle import FORMAT, Bundle, write_bundle
 from edge.embed.encoder import AGE_TRAITS, FaceEncoder
-from edge.face.gallery import Gallery, save_gallery
+from edge.face.gallery import Gallery
+from edge.face.gallery_file import save_gallery
 from edge.face.photo import to_png
 from edge.manifest import (
+    DecisionInfo,
     EmbeddingInfo,
     FaceAlignment,
     FrontendInfo,
@@ -26,14 +29,17 @@ from edge.manifest import (
     file_info,
 )
 
+from .detection.shipped import ShippedDetector
 from .networks.face import SIZE
 from .recipe import Recipe
 from .training.batches import MARGIN
 from .training.dataset import LN_F0, LN_VTL, YEARS, Dataset
+from .training.steps import AGE_PRIOR
 
 TRAITS = {
     "female": TraitInfo(0.0, 1.0, "logistic"),
-    "child": TraitInfo(0.0, 1.0, "logistic"),
+    # trained where 15 % are children; on a device they are as rare as AGE_PRIOR says
+    "child": TraitInfo(math.log(AGE_PRIOR[0]), 1.0, "logistic"),
     "ln_f0": TraitInfo(*LN_F0, "exp"),
     "ln_vtl": TraitInfo(*LN_VTL, "exp"),
     **{name: TraitInfo(*YEARS, "identity") for name in AGE_TRAITS},
@@ -82,6 +88,8 @@ def pack(
     figures: Mapping[str, float],
     recipe: Recipe,
     dim: int,
+    decision: DecisionInfo | None = None,
+    detector: ShippedDetector | None = None,
 ) -> Bundle:
     """Write the bundle.
 
@@ -91,6 +99,8 @@ def pack(
         figures: what `verify.measure` returned.
         recipe: what the models were made from.
         dim: of the embedding.
+        decision: what scores mean; None leaves it open.
+        detector: of faces in photos; None for a bundle whose users frame photos by hand.
 
     Raises:
         BundleError: what was given breaks the contract.
@@ -100,6 +110,11 @@ def pack(
     contents = {path.name: path.read_bytes() for path, _ in files.values()}
     report = json.dumps(dict(figures), indent=2, sort_keys=True) + "\n"
     extra = {"recipe.json": recipe.json().encode(), "report.json": report.encode()}
+    models = {name: info for name, (_, info) in files.items()}
+    if detector is not None:
+        models["face_detector"] = detector.model
+        contents[detector.path.name] = detector.path.read_bytes()
+        extra |= detector.files
     digests = "".join(
         files[name][1].files["cpu"].sha256 for name in ("voice_encoder", "face_encoder")
     )
@@ -109,14 +124,16 @@ def pack(
         version=__version__,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         frontend=FrontendInfo(spec, spec.fingerprint()),
-        models={name: info for name, (_, info) in files.items()},
+        models=models,
         embedding=EmbeddingInfo(dim, "cosine", hashlib.sha256(digests.encode()).hexdigest()[:16]),
         traits=TRAITS,
         face_alignment=ALIGNMENT,
         measured=dict(figures),
         licence=recipe.licence,
-        model_card=model_card(recipe, figures),
+        model_card=model_card(recipe, figures) + (detector.card if detector else ""),
         files={Path(name).stem: file_info(name, content) for name, content in extra.items()},
+        face_detector=detector.info if detector else None,
+        decision=decision,
     )
     return write_bundle(out, manifest, {**contents, **extra})
 
@@ -144,23 +161,45 @@ def pack_gallery(out: Path, bundle: Bundle, data: Dataset, count: int) -> Galler
 def model_card(recipe: Recipe, figures: Mapping[str, float]) -> str:
     """Return the model card, Markdown."""
     people = recipe.population
+
+    def beside(key: str) -> str:
+        values = (figures[f"{key}_{kind}"] for kind in ("int8", "float", "oracle_acoustic"))
+        return " | ".join(f"{value:.3f}" for value in values)
+
     return f"""# {recipe.name}
 
 A voice encoder and a face encoder that share one space, and a decoder that draws the typical
 person a voice speaks of.
 
-Trained only on synthetic people ({people.paired} with voice and face, {people.voice_only} voices,
-{people.face_only} faces): no recording or photograph of anybody was used. Voices come from
-espeak-ng, flite and festival reshaped with WORLD, faces from CC0 MakeHuman geometry.
+## What it was trained on
 
-A portrait shows sex, age and size as far as the voice carries them. Skin, hair, eyes and
+Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices whose pitch
+and vocal tract are independent, {people.face_only} faces): no recording or photograph of anybody.
+Voices come from espeak-ng, flite and festival reshaped with WORLD, faces from CC0 MakeHuman
+geometry. People and text-to-speech voices are disjoint between training, validation and test.
+
+## What it measures
+
+{figures["people"]:.0f} synthetic people of the test split, one clip of 2.6 s against one photo, 1:2
+matching; chance is 0.5. The ideal observer knows every parameter the clips were rendered with.
+
+| | int8 | float | ideal observer |
+|---|---|---|---|
+| voice to face | {beside("matching_1_2_v2f_U")} |
+| the same, both of one sex | {beside("matching_1_2_v2f_G")} |
+| face to voice | {beside("matching_1_2_f2v_U")} |
+| the same, both of one sex | {beside("matching_1_2_f2v_G")} |
+
+## What it must not be used for
+
+Identifying anybody, and any decision about a person. A portrait is a guess at a typical person, not
+a likeness. It shows sex, age and size as far as the voice carries them; skin, hair, eyes and
 everything else are those of one fixed typical person and are not predicted. Nothing is claimed
 about ethnicity.
 
-Not for identifying anybody, nor for any decision about a person. Age between classes and individual
-body size transfer weakly to real voices.
+## What does not transfer to real voices
 
-Held-out synthetic people ({figures["people"]:.0f}), one clip against one photo, 1:2 matching voice
-to face: float {figures["matching_1_2_v2f_U_float"]:.3f}, int8
-{figures["matching_1_2_v2f_U_int8"]:.3f}; chance is 0.5.
+The size of an individual body, and age beyond child or adult: the interval given with an age is
+wide because a voice says no more. Elderly is not claimed. A man who speaks as high as a woman, or a
+woman as low as a man, is told with little confidence, and often wrongly.
 """

@@ -50,7 +50,9 @@ class GatesRecipe:
     """What a bundle must reach; `verify` fails below."""
 
     matching_1_2: float  # voice → face on the test split, int8
-    int8_matching_loss: float  # float minus int8
+    int8_matching_loss: float  # float minus int8, either direction
+    int8_auc_loss: float  # float minus int8
+    runtimes_difference: float  # of matching, largest between the runtimes installed
     cosine: float  # mean, float against int8, each encoder
     portrait_psnr_db: float  # mean, float against int8
 

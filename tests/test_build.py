@@ -32,7 +32,7 @@ def recipe() -> Recipe:
             default.training, augmentations=1, face_steps=2, weight_steps=2, joint_steps=4,
             batch=8, latent_steps=20, renderer_steps=4,
         ),
-        gates=GatesRecipe(0.0, 1.0, 0.0, 5.0),
+        gates=GatesRecipe(0.0, 1.0, 1.0, 1.0, 0.0, 5.0),
     )  # fmt: skip
 
 
