@@ -13,7 +13,8 @@ import pytest
 
 from edge.audio.file import read_recording
 from edge.bundle import default_bundle_path, load_bundle
-from edge.face.gallery import load_gallery, sample_gallery_path
+from edge.face.gallery import sample_gallery_path
+from edge.face.gallery_file import load_gallery
 from edge.pipeline import Ear
 from edge.types import Sighting
 
@@ -51,7 +52,15 @@ def test_it_is_small_and_carries_everything() -> None:
     path = default_bundle_path()
     manifest = load_bundle(path).manifest
     assert sum(f.stat().st_size for f in path.iterdir()) <= 6e6
-    assert set(manifest.models) == {"voice_encoder", "face_encoder", "portrait_decoder"}
+    assert set(manifest.models) == {
+        "voice_encoder",
+        "face_encoder",
+        "portrait_decoder",
+        "face_detector",
+    }
+    assert manifest.models["voice_encoder"].macs <= 45e6
+    assert manifest.models["face_encoder"].macs <= 120e6
+    assert manifest.models["portrait_decoder"].macs <= 150e6
     assert "not predicted" in manifest.model_card
     assert manifest.licence
 
@@ -60,11 +69,15 @@ def test_its_published_figures_reach_the_gates_of_its_recipe() -> None:
     path = default_bundle_path()
     gates = json.loads((path / "recipe.json").read_text())["gates"]
     measured = load_bundle(path).manifest.measured
-    loss = measured["matching_1_2_v2f_U_float"] - measured["matching_1_2_v2f_U_int8"]
-    assert measured["matching_1_2_v2f_U_int8"] >= gates["matching_1_2"] >= 0.72
-    assert loss <= gates["int8_matching_loss"] <= 0.015
-    assert min(measured["cosine_voice"], measured["cosine_face"]) >= gates["cosine"] >= 0.99
-    assert measured["portrait_psnr_db"] >= gates["portrait_psnr_db"] >= 30
+    for direction in ("v2f", "f2v"):
+        key = f"matching_1_2_{direction}_U"
+        assert measured[f"{key}_int8"] >= gates["matching_1_2"] >= 0.8
+        loss = measured[f"{key}_float"] - measured[f"{key}_int8"]
+        assert loss <= gates["int8_matching_loss"] <= 0.003
+    assert measured["auc_float"] - measured["auc_int8"] <= gates["int8_auc_loss"] <= 0.003
+    assert measured["runtimes_difference"] <= gates["runtimes_difference"] <= 0.002
+    assert min(measured["cosine_voice"], measured["cosine_face"]) >= gates["cosine"] >= 0.995
+    assert measured["portrait_psnr_db"] >= gates["portrait_psnr_db"] >= 35
 
 
 def test_the_readme_tells_these_figures() -> None:
@@ -93,8 +106,22 @@ def test_the_sex_of_real_readers(heard: dict[str, list[Sighting]]) -> None:
     assert sum(right) >= 3
 
 
-def test_no_real_reader_is_called_a_child(heard: dict[str, list[Sighting]]) -> None:
-    assert all(np.mean([s.voice.traits.child for s in heard[r]]) < 0.5 for r in READERS)
+def test_a_wrong_sex_is_never_told_with_much_confidence(heard: dict[str, list[Sighting]]) -> None:
+    for reader, sex in READERS.items():
+        for p in (s.voice.traits.female for s in heard[reader]):
+            assert (p > 0.15) if sex == "woman" else (p < 0.85)
+
+
+def test_no_real_reader_is_called_a_child_or_old(heard: dict[str, list[Sighting]]) -> None:
+    """All four are adults of working age, as far as their recordings tell."""
+    for sightings in heard.values():
+        for traits in (s.voice.traits for s in sightings):
+            assert traits.child < 0.5
+            assert traits.age_years is not None
+            assert traits.age_interval is not None
+            low, high = traits.age_interval
+            assert 16 < low < traits.age_years < high
+            assert 20 < traits.age_years < 65
 
 
 def test_the_pitch_of_real_readers_is_theirs(heard: dict[str, list[Sighting]]) -> None:
