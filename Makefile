@@ -8,7 +8,7 @@ WORK ?= work/default
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint format bench golden wheel soak-journal default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak-enrolment face-detection default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -21,6 +21,14 @@ demo: ## hear the voice of ALSA's test sounds and guess its face, into out/
 
 test: lint ## install everything, then every check and test
 	$(BIN)/pytest
+
+test-arm: setup ## ARM roots under emulation, compared with x86, into docs/arm.md; an hour
+	@firmware_cfg/prepare.sh machines
+	$(BIN)/python -m tests.arm.run --report docs/arm.md
+
+test-boot: setup ## install into a Debian that boots, break it, uninstall, into docs/boot.md
+	@firmware_cfg/prepare.sh machines
+	$(BIN)/python tests/boot/run.py --report docs/boot.md
 
 setup: ## install everything: device, converter, tools
 	@firmware_cfg/prepare.sh test
@@ -49,6 +57,13 @@ wheel: setup ## build dist/earsight-*.whl
 
 soak-journal: setup ## kill the journal's writer 200 times; nothing announced may be lost
 	$(BIN)/python tests/soak_journal.py --kills 200
+
+soak-enrolment: setup ## enrol 2000 photos, 200 of them bad, with 50 kills, into docs/enrolment.md
+	$(BIN)/python -m tests.soak_enrolment --photos 2000 --bad 200 --kills 50 --out docs/enrolment.md
+
+face-detection: setup ## measure the face detector on rendered heads: GEOMETRY=PACK.npz
+	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
+	$(BIN)/earsight-convert detector measure --geometry $(GEOMETRY) --out docs/face_detection.md
 
 default-bundle: setup ## train the shipped bundle, in an hour or more: GEOMETRY=PACK.npz
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }

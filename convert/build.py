@@ -7,12 +7,14 @@ A work folder holds everything between the steps::
     encoders/  renderer/  models/*.keras  calibration.npz          training
     models/*.tflite                                                quantization
     figures.json                                                   verification
+    decision.json                                                  calibration
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ import numpy as np
 from edge.audio.logmel import LogMelSpec
 from edge.bundle import Bundle
 from edge.errors import ConfigError
-from edge.manifest import ModelInfo, file_info
+from edge.manifest import DecisionInfo, ModelInfo, file_info
+from edge.schema import read_dataclass
 from edge.storage import write_private
 from edge.types import Float32
 
@@ -37,6 +40,7 @@ def build(recipe: Recipe, work: Path, geometry: Path, out: Path, workers: int) -
     train(recipe, work, workers)
     quantize_models(recipe, work)
     verify_models(recipe, work)
+    calibrate_decision(recipe, work)
     return pack_bundle(recipe, work, out)
 
 
@@ -135,6 +139,24 @@ def verify_models(recipe: Recipe, work: Path, bundle: Bundle | None = None) -> d
     return figures
 
 
+def calibrate_decision(recipe: Recipe, work: Path) -> DecisionInfo:
+    """Measure on the validation split what scores mean, and print how that does on the test split.
+
+    Raises:
+        RuntimeUnavailable: no runtime for int8 models works here.
+    """
+    from .backends import runtimes
+    from .calibration import decision_info
+    from .open_set_figures import open_set_figures, table
+
+    data = load_dataset(work, recipe.population)
+    with runtimes(tflite_files(work)) as (backends, _):
+        info = decision_info(data, backends[0], recipe.seed)
+        print(*table(open_set_figures(data, backends[0], info, recipe.seed)), sep="\n")
+    write_private(work / "decision.json", (json.dumps(asdict(info), indent=2) + "\n").encode())
+    return info
+
+
 def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
     """Write the bundle and, beside it, the sample gallery."""
     from .detection.shipped import shipped_detector
@@ -142,7 +164,12 @@ def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
     from .training.model import DIM
 
     figures = json.loads(_need(work / "figures.json", "verify").read_text(encoding="utf-8"))
-    bundle = pack(out, tflite_files(work), figures, recipe, DIM, shipped_detector())
+    decision = read_dataclass(
+        DecisionInfo,
+        json.loads(_need(work / "decision.json", "calibrate").read_text(encoding="utf-8")),
+        ConfigError,
+    )
+    bundle = pack(out, tflite_files(work), figures, recipe, DIM, decision, shipped_detector())
     data = load_dataset(work, recipe.population)
     gallery = pack_gallery(out.with_name("sample.gallery"), bundle, data, recipe.gallery)
     size = sum(f.stat().st_size for f in out.iterdir())

@@ -12,7 +12,12 @@ from edge import __version__
 from edge.bundle import default_bundle_path, load_bundle
 from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
 
+from .detection import command as detector
+from .importing import command as importing
+from .parity import command as parity
 from .recipe import load_recipe
+from .report import command as report
+from .tpu import command as tpu
 
 GEOMETRY = "EARSIGHT_GEOMETRY"
 
@@ -67,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--bundle", type=Path, help="measure this bundle's models")
     ablation = command("ablation", "train with each part on and off, at a small scale; a table")
     ablation.add_argument("--out", type=Path, required=True, help="the table to write, .md")
+    compare = command("portraits", "compare Speech2Face as published with the shipped portraits")
+    compare.add_argument("--out", type=Path, required=True, help="the table to write, .md")
+    command("calibrate", "measure what scores mean: when a name may be given, how probable it is")
     pack = command("pack", "write the bundle and its sample gallery")
     build = command("build", "all of the above", geometry=True)
     for sub in (pack, build):
@@ -77,10 +85,28 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("makehuman", "assets", "mpfb2"):
         geometry.add_argument(f"--{name}", type=Path, required=True, help="its checkout")
     geometry.add_argument("--out", type=Path, required=True, help="the pack to write, .npz")
+    importing.add_command(commands)
+    importing.add_distil(commands)
+    parity.add_command(commands)
+    report.add_command(commands, GEOMETRY)
+    tpu.add_commands(commands)
+    detector.add_commands(commands, GEOMETRY)
     return parser
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.command == "import":
+        return importing.run(args)
+    if args.command == "distil":
+        return importing.run_distil(args)
+    if args.command == "parity":
+        return parity.run(args)
+    if args.command == "detector":
+        return detector.run(args)
+    if args.command == "tpu":
+        return tpu.run(args)
+    if args.command == "report":
+        return report.run(args)
     from . import build as steps
 
     if args.command == "geometry":
@@ -110,6 +136,16 @@ def _run(args: argparse.Namespace) -> int:
         from .ablation import Scale, run_ablation
 
         args.out.write_text(run_ablation(recipe, args.work, Scale(), args.workers), "utf-8")
+    elif args.command == "portraits":
+        from . import portrait_comparison
+
+        table, sheet = portrait_comparison.compare_portraits(
+            recipe, args.work, portrait_comparison.Scale()
+        )
+        args.out.write_text(table, "utf-8")
+        args.out.with_suffix(".jpg").write_bytes(sheet)
+    elif args.command == "calibrate":
+        steps.calibrate_decision(recipe, args.work)
     elif args.command == "pack":
         steps.pack_bundle(recipe, args.work, args.out)
     else:

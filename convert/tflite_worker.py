@@ -28,18 +28,12 @@ def convert(model_path: Path, calibration_path: Path, out: Path) -> None:
     (name,) = trained.input_names
     with np.load(calibration_path) as data:
         samples = data[name]
-    fixed = tf.keras.layers.Input(batch_shape=(1, *trained.inputs[0].shape[1:]), name=name)
-    # an identity by the output's own name, because a nested model's outputs lose theirs
-    named = {
-        key: tf.keras.layers.Activation("linear", name=key)(y) for key, y in trained(fixed).items()
-    }
-    model = tf.keras.Model(fixed, named)
 
     def representative() -> Iterator[list[Any]]:
         for i in range(len(samples)):
             yield [samples[i : i + 1].astype(np.float32)]
 
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed_batch(trained))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -48,6 +42,19 @@ def convert(model_path: Path, calibration_path: Path, out: Path) -> None:
     converted = TfliteModel(converter.convert())
     converted.name_tensors()
     out.write_bytes(converted.content())
+
+
+def fixed_batch(trained: Any) -> Any:
+    """Return a Keras model as it is converted: the batch is 1, the outputs keep their names."""
+    import tensorflow as tf
+
+    (name,) = trained.input_names
+    fixed = tf.keras.layers.Input(batch_shape=(1, *trained.inputs[0].shape[1:]), name=name)
+    # an identity by the output's own name, because a nested model's outputs lose theirs
+    named = {
+        key: tf.keras.layers.Activation("linear", name=key)(y) for key, y in trained(fixed).items()
+    }
+    return tf.keras.Model(fixed, named)
 
 
 if __name__ == "__main__":

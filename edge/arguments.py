@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .enroll_arguments import add_enroll, add_find
+from .people_arguments import add_people, add_review
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,11 +30,6 @@ is a guess and no identification, and the enrolled people whose faces fit it bes
 have enrolled nobody, the synthetic people of the sample gallery are ranked. A file that cannot be
 used is reported and the others are heard; the exit code is that of the first such file.
 """
-ENROLL = """\
-Add a person to the gallery. Several photos of the same person are averaged. There is no face
-detection: a photo must show one face, centred and upright, with the eyes halfway down and crown to
-chin three quarters of the height, like the faces on the sheet that `earsight hear --out DIR` draws.
-"""
 RUN = """\
 Listen to the microphone of the configuration until told to stop. Signals: TERM finishes the
 utterance being spoken and ends, HUP reads configuration and gallery again, USR1 mutes and unmutes.
@@ -39,6 +37,11 @@ utterance being spoken and ends, HUP reads configuration and gallery again, USR1
 REPLAY = """\
 Print events as JSON lines: those of a journal (its folder), oldest first, or those that the daemon
 would make of a sound file with the present configuration.
+"""
+INSTALL = """\
+Check who signed a bundle, try its models on this machine, and only then use it instead of the one
+that ships. The bundle used before is kept: `earsight bundle rollback` changes back, and again. No
+network is needed: the bundle may lie on a USB stick.
 """
 FORGET = """\
 Remove a person from gallery, journal and portraits, or everything heard between two moments, or
@@ -59,8 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_hear(commands)
     _add_run(commands)
     _add_replay(commands)
-    _add_enroll(commands)
-    _add_people(commands)
+    add_enroll(commands)
+    add_find(commands)
+    add_people(commands)
+    add_review(commands)
     _add_forget(commands)
     _add_bundle(commands)
     _add_machine(commands)
@@ -75,6 +80,13 @@ def _add_hear(commands: Commands) -> None:
     hear.add_argument("--json", action="store_true", help="print one JSON object")
     hear.add_argument("--top", type=_positive, default=5, metavar="N", help="faces to rank (5)")
     hear.add_argument("--threads", type=_positive, default=1, metavar="N", help="CPU threads (1)")
+    hear.add_argument(
+        "--false-match-rate",
+        type=_rate,
+        default=0.01,
+        metavar="RATE",
+        help="how often somebody unknown may be given a name: 0.001 to 0.1 (0.01)",
+    )
     _add_bundle_option(hear)
     _add_gallery_option(hear, default=None)
     hear.set_defaults(command="hear")
@@ -90,6 +102,13 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--input", type=Path, metavar="FILE", help="a sound file as the microphone")
     run.add_argument("--fast", action="store_true", help="with --input: not in real time")
     run.add_argument("--json", action="store_true", help="print events as JSON lines")
+    run.add_argument(
+        "--web",
+        nargs="?",
+        const="",
+        metavar="HOST:PORT",
+        help="serve the page (127.0.0.1:8765); others reach it at 0.0.0.0, with a token",
+    )
     _add_config_option(run)
     run.set_defaults(command="run")
 
@@ -123,6 +142,12 @@ def _add_machine(commands: Commands) -> None:
     doctor.add_argument("--quick", action="store_true", help="do not open the microphone")
     bench = commands.add_parser("bench", help="measure how long each step takes here")
     _add_bundle_option(bench)
+    support = commands.add_parser(
+        "support-dump", help="pack what helps to help, names and secrets hidden"
+    )
+    support.add_argument("--out", type=Path, metavar="FILE", help="the archive, .tar.gz")
+    _add_config_option(support)
+    support.set_defaults(command="support-dump")
     for parser, name in ((devices, "devices"), (config, "config"), (doctor, "doctor")):
         if parser is not devices:
             _add_config_option(parser)
@@ -132,30 +157,9 @@ def _add_machine(commands: Commands) -> None:
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_enroll(commands: Commands) -> None:
-    enroll = commands.add_parser("enroll", help="add a person", description=ENROLL)
-    enroll.add_argument("name", metavar="NAME", help="how results call the person")
-    enroll.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="photos of the face")
-    _add_bundle_option(enroll)
-    _add_gallery_option(enroll, default=None)
-    enroll.set_defaults(command="enroll")
-
-
-def _add_people(commands: Commands) -> None:
-    people = commands.add_parser("people", help="list or remove people")
-    _add_gallery_option(people, default=None)
-    people.set_defaults(command="people list")
-    actions = people.add_subparsers(metavar="list|remove")
-    _add_gallery_option(actions.add_parser("list", help="the people enrolled (default)"))
-    remove = actions.add_parser("remove", help="remove one person")
-    remove.add_argument("who", metavar="NAME|ID")
-    _add_gallery_option(remove)
-    remove.set_defaults(command="people remove")
-
-
 def _add_bundle(commands: Commands) -> None:
-    bundle = commands.add_parser("bundle", help="show or verify a bundle of models")
-    actions = bundle.add_subparsers(required=True, metavar="show|verify")
+    bundle = commands.add_parser("bundle", help="show, verify or change the models in use")
+    actions = bundle.add_subparsers(required=True, metavar="show|verify|install|rollback")
     for name, text in (
         ("show", "what is in it and how good it was measured to be"),
         ("verify", "check every hash and open every model"),
@@ -163,6 +167,19 @@ def _add_bundle(commands: Commands) -> None:
         action = actions.add_parser(name, help=text)
         action.add_argument("bundle", nargs="?", type=Path, metavar="PATH", help="NAME.bundle")
         action.set_defaults(command=f"bundle {name}")
+    install = actions.add_parser(
+        "install", help="use a signed bundle from now on", description=INSTALL
+    )
+    install.add_argument(
+        "bundle", type=Path, metavar="PATH", help="NAME.bundle, with its signature"
+    )
+    install.add_argument(
+        "--key", type=Path, metavar="PEM", default=Path("/etc/earsight/keys"),
+        help="public key, or a folder of them, to trust (/etc/earsight/keys)",
+    )  # fmt: skip
+    install.set_defaults(command="bundle install")
+    rollback = actions.add_parser("rollback", help="use the bundle again that was used before")
+    rollback.set_defaults(command="bundle rollback")
 
 
 def _add_bundle_option(parser: argparse.ArgumentParser) -> None:
@@ -203,6 +220,13 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError) as exc:
         raise argparse.ArgumentTypeError(f"'{text}' is no time like 2026-01-31T14:00") from exc
+
+
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0.001 <= float(text) <= 0.1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0.001 to 0.1")
 
 
 def _positive(text: str) -> int:

@@ -1,8 +1,7 @@
 """Measures what hearing costs on this machine: each stage, the whole, memory and starting.
 
-Synthetic sound is used, so that every machine measures the same: noise at an even level is silence
-to the gate, noise that comes and goes keeps gate and detector busy as speech does. Times are wall
-times unless called CPU; run it on an idle machine.
+Synthetic sound is used, so that every machine measures the same. Times are wall times; shares of a
+core are processor time. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -17,20 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
-from .audio.file import RATE
-from .audio.speech import CHUNK, SpeechFinder, silero
+from .accelerator.delegate import AcceleratorSettings, choose_delegate
+from .accelerator.failover import Accelerator
+from .accelerator.session import AcceleratorError
+from .audio.microphone import MicrophoneSettings
+from .bench_daemon import make_voice, measure_daemon, measure_microphone
 from .bundle import load_bundle
 from .face.gallery import Gallery, Person
-from .face.photo import to_png
 from .pipeline import Ear
-from .types import Float32, Sighting, Utterance
+from .png import encode_png
+from .types import Sighting, Utterance
 from .votes import DecisionSettings, Votes
 
 SPOKEN_S = 4.0  # a usual utterance: two windows of the encoder
 LOOKS = 40
 PEOPLE = 24
-LISTENED_S = 24.0
-BLOCK_S = 0.1  # how the microphone delivers
 STARTS = 3
 
 
@@ -44,8 +44,12 @@ class Row:
     unit: str
 
 
-def measure(bundle_path: Path) -> list[Row]:
-    """Measure everything, in half a minute on a fast machine.
+def measure(bundle_path: Path, audio: MicrophoneSettings) -> list[Row]:
+    """Measure everything, in one minute and a half on a fast machine.
+
+    Args:
+        bundle_path: the models.
+        audio: the microphone that is listened to at the end, if there is one.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -54,9 +58,52 @@ def measure(bundle_path: Path) -> list[Row]:
     return [
         *_starting(bundle_path),
         *_stages(bundle_path),
-        *_listening(bundle_path),
-        *_memory(),
+        *_listening(bundle_path, audio),
     ]
+
+
+def measure_accelerator(bundle_path: Path, settings: AcceleratorSettings) -> list[Row]:
+    """Measure each model on the accelerator that a configuration asks for; nothing without one.
+
+    "cold" is the first run after opening, which loads the parameters; "warm" a run after one of the
+    same model; "switched" a run after another model, which is as fast when they share the memory.
+
+    Raises:
+        AcceleratorError: there is one, or one is asked for, and it cannot be used.
+    """
+    delegate, bundle = choose_delegate(settings), load_bundle(bundle_path)
+    if delegate is None:
+        return []
+    accelerator = Accelerator(delegate, settings)
+    opened = {model: accelerator.open(bundle, model) for model in bundle.manifest.models}
+    if not accelerator.models:
+        return []
+    try:
+        session = accelerator.open_session()
+    except AcceleratorError as exc:
+        if settings.use == "auto" and exc.verdict.state == "no_device":
+            return []
+        raise
+    zeros = {
+        model: {name: np.zeros(t.shape, t.dtype) for name, t in opened[model].inputs.items()}
+        for model in accelerator.models
+    }
+    rows = []
+    try:
+        for model, inputs in zeros.items():
+            warm = [session.run(model, inputs, settings.timeout_s)[1] for _ in range(LOOKS)]
+            switched = []
+            for other in [name for name in zeros if name != model]:
+                for _ in range(LOOKS):
+                    session.run(other, zeros[other], settings.timeout_s)
+                    switched.append(session.run(model, inputs, settings.timeout_s)[1])
+            where = f"{model} on {delegate.name}"
+            rows += [_row(f"{where}: cold", [session.cold_ms[model]], "ms")]
+            rows += [_row(f"{where}: warm", warm, "ms")]
+            rows += [_row(f"{where}: switched", switched, "ms")] if switched else []
+    finally:
+        session.close()
+    return rows
 
 
 def _starting(bundle_path: Path) -> Iterator[Row]:
@@ -70,7 +117,7 @@ def _starting(bundle_path: Path) -> Iterator[Row]:
 def _stages(bundle_path: Path) -> Iterator[Row]:
     """Time each stage for one usual utterance."""
     ear, votes = _ear(bundle_path), Votes(DecisionSettings())
-    utterance = Utterance(_come_and_go(SPOKEN_S), 0.0, SPOKEN_S, "bench")
+    utterance = Utterance(make_voice(SPOKEN_S), 0.0, SPOKEN_S, "bench")
     ear.look(utterance)
     seen: list[Sighting] = []
 
@@ -85,7 +132,7 @@ def _stages(bundle_path: Path) -> Iterator[Row]:
     portrait = last.portrait
     png = [0.0]
     if portrait is not None:
-        png = _times(lambda: to_png(portrait.pixels), LOOKS)
+        png = _times(lambda: encode_png(portrait.pixels), LOOKS)
         yield _row("portrait as PNG", png, "ms")
     total = [each + statistics.median(png) for each in whole]
     yield _row(f"event after an utterance of {SPOKEN_S:g} s", total, "ms")
@@ -93,66 +140,27 @@ def _stages(bundle_path: Path) -> Iterator[Row]:
     yield _row("real-time factor of that", factor, "s per s")
 
 
-def _listening(bundle_path: Path) -> Iterator[Row]:
-    """Take the CPU time for a second of sound, in percent of a core; speech is also looked at."""
-    steady = np.random.default_rng([51]).normal(0, 1e-3, round(LISTENED_S * RATE))
-    speech = _come_and_go(LISTENED_S)
-    for name, sound, looks in (
-        ("CPU: listening to silence", steady.astype(np.float32), 0.0),
-        ("CPU: listening to speech", speech, _look_cpu_s(bundle_path, speech) / SPOKEN_S),
+def _listening(bundle_path: Path, audio: MicrophoneSettings) -> Iterator[Row]:
+    gallery = _gallery(bundle_path)
+    for reading in (
+        *measure_daemon(bundle_path, gallery),
+        *measure_microphone(bundle_path, gallery, audio),
     ):
-        finder = SpeechFinder("bench", detect=silero())
-        step = round(BLOCK_S * RATE)
-        shares = []
-        for start in range(0, len(sound), RATE):
-            began = time.thread_time()
-            for block in range(start, start + RATE, step):
-                list(finder.feed(sound[block : block + step]))
-            shares.append(100.0 * (time.thread_time() - began + looks))
-        yield _row(name, shares[10:], "% of a core")  # the gate knows the noise after 8 s
-
-
-def _look_cpu_s(bundle_path: Path, speech: Float32) -> float:
-    """Return the CPU time that one usual utterance costs after it is found, seconds."""
-    ear = _ear(bundle_path)
-    utterance = Utterance(speech[: round(SPOKEN_S * RATE)], 0.0, SPOKEN_S, "bench")
-    ear.look(utterance)
-    began = time.thread_time()
-    for _ in range(LOOKS):
-        portrait = ear.look(utterance).portrait
-        if portrait is not None:
-            to_png(portrait.pixels)
-    return (time.thread_time() - began) / LOOKS
-
-
-def _memory() -> Iterator[Row]:
-    """Read what this process, which has opened and run everything, holds."""
-    try:
-        text = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return
-    kb = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines() if " kB" in line}
-    yield _row("memory (RSS)", [kb["VmRSS"] / 1e3], "MB")
-    yield _row("memory, highest", [kb["VmHWM"] / 1e3], "MB")
+        yield _row(*reading)
 
 
 def _ear(bundle_path: Path) -> Ear:
-    bundle = load_bundle(bundle_path)
-    space = bundle.manifest.embedding
+    return Ear(load_bundle(bundle_path), _gallery(bundle_path))
+
+
+def _gallery(bundle_path: Path) -> Gallery:
+    """Return people in any directions of the bundle's space."""
+    space = load_bundle(bundle_path).manifest.embedding
     vectors = np.random.default_rng([52]).normal(size=(PEOPLE, space.dim))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = enumerate(vectors.astype(np.float32))
     people = tuple(Person(f"p{i}", f"Person {i}", vector, b"") for i, vector in rows)
-    return Ear(bundle, Gallery(space.space_id, people))
-
-
-def _come_and_go(seconds: float) -> Float32:
-    """Return noise in syllables: four rises a second, 30 dB above a steady floor."""
-    rng = np.random.default_rng([53])
-    n = round(seconds * RATE) // CHUNK * CHUNK
-    envelope = 1e-3 + 0.1 * np.sin(np.pi * 4 * np.arange(n) / RATE) ** 2
-    sound: Float32 = (rng.normal(size=n) * envelope).astype(np.float32)
-    return sound
+    return Gallery(space.space_id, people)
 
 
 def _python(code: str) -> None:

@@ -7,6 +7,7 @@
       voice_encoder.tflite     features (1, frames, mels, 1) int8 → embedding, traits
       face_encoder.tflite      image (1, 112, 112, 3) int8 → embedding of the same space
       portrait_decoder.tflite  embedding (1, d) int8 → portrait (1, 128, 128, 3) int8; optional
+      face_detector.tflite     image (1, h, w, 3) → boxes (1, n, 4), scores (1, n, 2); optional
       recipe.json report.json  how it was made, what was measured
 
 Rules: `format` is one integer and an unknown one is refused; unknown keys are refused; every file
@@ -25,7 +26,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .audio.logmel import INPUT_SCALE
+from .accelerator.compiled import check_compiled, check_content
+from .audio.frontend import input_shape
+from .audio.logmel import INPUT_SCALE, LogMelSpec
 from .errors import BundleError, StorageError
 from .manifest import FileInfo, Manifest, TensorInfo
 from .schema import read_dataclass
@@ -36,8 +39,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-REQUIRED_MODELS = ("voice_encoder", "face_encoder")
-KNOWN_MODELS = (*REQUIRED_MODELS, "portrait_decoder")
+REQUIRED_MODELS = ("voice_encoder",)
+KNOWN_MODELS = (*REQUIRED_MODELS, "face_encoder", "portrait_decoder", "face_detector")
+# left out while empty, so that an older earsight reads the bundle
+LATER_SECTIONS = ("compiled", "face_detector")
 REQUIRED_TRAITS = ("female", "child", "ln_f0", "ln_vtl")
 
 
@@ -99,7 +104,8 @@ def load_bundle(path: Path) -> Bundle:
 
 def manifest_json(manifest: Manifest) -> str:
     """Return the exact text of `manifest.json`: sorted keys, two spaces, a final newline."""
-    return json.dumps(asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    tree = {k: v for k, v in asdict(manifest).items() if v or k not in LATER_SECTIONS}
+    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
@@ -155,13 +161,15 @@ def _check(path: Path, manifest: Manifest) -> None:
     for name in manifest.models:
         if name not in KNOWN_MODELS:
             raise BundleError(f"models.{name}: unknown model, known are {', '.join(KNOWN_MODELS)}")
-    for name in REQUIRED_TRAITS:
+    for name in REQUIRED_TRAITS if manifest.traits else ():
         if name not in manifest.traits:
             raise BundleError(f"traits.{name}: missing")
     _check_tensors(manifest)
     if manifest.embedding.dim < 1 or not manifest.embedding.space_id:
         raise BundleError("embedding: dim must be positive and space_id not empty")
-    for where, info in _all_files(manifest):
+    files = _all_files(manifest)
+    check_compiled(manifest)
+    for where, info in files:
         _check_file(path, where, info)
 
 
@@ -169,7 +177,7 @@ def _check_tensors(manifest: Manifest) -> None:
     """Hold the models to the shapes the device's stages are written for."""
     spec, dim = manifest.frontend.spec, manifest.embedding.dim
     expected = {
-        "voice_encoder": ("inputs", "features", (1, spec.frames, spec.mels, 1)),
+        "voice_encoder": ("inputs", "features", (1, *input_shape(spec))),
         "face_encoder": ("outputs", "embedding", (1, dim)),
         "portrait_decoder": ("inputs", "embedding", (1, dim)),
     }
@@ -179,12 +187,31 @@ def _check_tensors(manifest: Manifest) -> None:
     _expect(manifest, "voice_encoder", "outputs", "embedding", (1, dim))
     for trait in manifest.traits:
         _expect(manifest, "voice_encoder", "outputs", trait, (1, 1))
+    _check_detector(manifest)
     features = manifest.models["voice_encoder"].inputs["features"]
-    if features.dtype == "int8" and (features.scale, features.zero_point) != (INPUT_SCALE, 0):
+    coded = isinstance(spec, LogMelSpec) and features.dtype == "int8"
+    if coded and (features.scale, features.zero_point) != (INPUT_SCALE, 0):
         raise BundleError(
             f"models.voice_encoder.inputs.features.scale: is {features.scale} with zero point "
             f"{features.zero_point}, feature codes need exactly {INPUT_SCALE} and 0"
         )
+
+
+def _check_detector(manifest: Manifest) -> None:
+    """Hold a face detector to one box and one pair of scores for each anchor."""
+    info, model = manifest.face_detector, manifest.models.get("face_detector")
+    if (info is None) != (model is None):
+        raise BundleError("face_detector: the section and models.face_detector go together")
+    if info is None or model is None:
+        return
+    image = model.inputs.get("image")
+    if image is None or len(image.shape) != 4 or image.shape[0] != 1 or image.shape[3] != 3:
+        raise BundleError("models.face_detector.inputs.image: must be there, (1, h, w, 3)")
+    if len(info.strides) != len(info.anchors) or min(info.strides, default=0) < 1 or info.std <= 0:
+        raise BundleError("face_detector: strides and anchors must go together, std be positive")
+    boxes = info.count(image.shape[2], image.shape[1])
+    _expect(manifest, "face_detector", "outputs", "boxes", (1, boxes, 4))
+    _expect(manifest, "face_detector", "outputs", "scores", (1, boxes, 2))
 
 
 def _expect(manifest: Manifest, model: str, side: str, tensor: str, shape: tuple[int, ...]) -> None:
@@ -219,3 +246,4 @@ def _check_file(path: Path, where: str, info: FileInfo) -> None:
             f"{where}.sha256: '{info.file}' is damaged "
             f"(it has {digest[:12]}…, not {info.sha256[:12]}…)"
         )
+    check_content(where, content)

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from .accelerator.delegate import AcceleratorSettings
 from .audio.microphone import MicrophoneSettings
 from .audio.speech import SpeechRules
 from .config_reference import REFERENCE
@@ -30,6 +31,7 @@ from .sinks.journal import JournalSettings
 from .sinks.jsonl import StdoutSettings
 from .sinks.mqtt import MqttSettings
 from .votes import DecisionSettings
+from .web.settings import WebSettings
 
 SYSTEM_FILE = Path("/etc/earsight/earsight.toml")
 PREFIX, SEPARATOR = "EARSIGHT_", "__"  # a variable without the separator is none of the keys
@@ -52,6 +54,8 @@ class GallerySettings:
 
     path: str = ""
     top: int = 5
+    key_file: str = ""
+    review_days: int = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class PrivacySettings:
     """Section [privacy]. There is no key to keep sound: none is ever stored."""
 
     capture_file: str = ""
+    lamp: str = ""
+    button: str = "/dev/input/earsight-mute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,13 @@ class DeviceConfig:
     audio: MicrophoneSettings = field(default_factory=MicrophoneSettings)
     speech: SpeechRules = field(default_factory=SpeechRules)
     bundle: BundleSettings = field(default_factory=BundleSettings)
+    accelerator: AcceleratorSettings = field(default_factory=AcceleratorSettings)
     gallery: GallerySettings = field(default_factory=GallerySettings)
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     journal: JournalSettings = field(default_factory=lambda: JournalSettings(folder=""))
     stdout: StdoutSettings = field(default_factory=StdoutSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     service: ServiceSettings = field(default_factory=ServiceSettings)
 
@@ -144,6 +152,11 @@ def gallery_path(settings: GallerySettings) -> Path:
         return Path(settings.path)
     own = state_folder() / user_gallery_path().name
     return own if own.exists() else sample_gallery_path()
+
+
+def key_file(settings: GallerySettings) -> Path | None:
+    """Return the file of the gallery's key; None: systemd's credential, or no encryption."""
+    return Path(settings.key_file) if settings.key_file else None
 
 
 def journal_folder(settings: JournalSettings) -> Path:

@@ -5,51 +5,40 @@
     load → start ─ loop: signals, watchdog, status ─ stop
              ↑___________ reload ___________|
 
-The main thread only supervises; what it starts is `live.py`, and the sinks have threads of their
-own. A reload makes everything anew, so that no part has to know that its settings may change; what
-cannot be made leaves the old configuration in force.
+The main thread only supervises; what it starts is a session (`session.py`), whose parts have
+threads of their own. A reload makes everything anew, so that no part has to know that its settings
+may change; what cannot be made leaves the old configuration in force.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from . import __version__
-from .audio.microphone import AudioState
 from .audio.speech import Detector, silero
 from .board import explain_throttled, read_throttled
 from .bundle import Bundle
-from .config import DeviceConfig, capture_file
-from .errors import EarsightError, HardwareError, StorageError
-from .events import Kind, Stamper
-from .live import Capture, Source, WaitingRoom, Worker, report_dropped
+from .button import Button
+from .config import DeviceConfig, journal_folder
+from .errors import EarsightError
+from .events import Stamper
+from .live import Source
 from .pipeline import Ear
+from .presence import Presence
 from .runtime import find_backend
-from .service import CaptureMark, Liveness, Notifier, Signals
+from .service import Command, Notifier, Signals
+from .session import Parts, Session
 from .sinks.fanout import Fanout
-from .votes import Votes
+from .vitals import Vitals
 
 TICK_S = 0.25  # how soon the end of a file is noticed; signals come at once
 BOARD_S = 30.0  # between two looks at the board
-STOP_S = 4.5  # from the signal to the end, sinks included
-CAPTURE_STOP_S, WORKER_STOP_S = 1.0, 3.0  # of which capture and worker may take until then
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What is made from a configuration and takes long; the rest starts at once."""
-
-    config: DeviceConfig
-    bundle: Bundle
-    ear: Ear
-    detect: Detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +56,41 @@ class Makers:
 class Daemon:
     """The live path and its supervisor. `run` belongs to the main thread, for its signals."""
 
-    def __init__(self, makers: Makers, notifier: Notifier, patient: bool = False) -> None:
+    def __init__(
+        self,
+        makers: Makers,
+        notifier: Notifier,
+        patient: bool = False,
+        presence: Presence | None = None,
+    ) -> None:
         """Set up; nothing is opened yet.
 
         Args:
             makers: make the parts, now and at each reload.
             notifier: the service manager.
             patient: let the source wait for the worker instead of dropping utterances.
+            presence: lets other commands find this daemon; None to be found by none.
         """
         self._makers = makers
         self._notifier = notifier
         self._patient = patient
+        self._presence = presence
         self._stamper = Stamper()
         self._muted = False
         self._throttled: int | None = 0
         self._board_s = 0.0
+        self._signals = Signals()
+        self._live: Session | None = None  # the one that runs, for whoever looks
+        self._button: Button | None = None
+
+    def vitals(self) -> Vitals | None:
+        """Return how the daemon is, None before it has started; any thread may ask."""
+        live = self._live
+        return None if live is None else live.vitals(self._muted, self._throttled)
+
+    def ask(self, command: Command) -> None:
+        """Let the main thread carry a command out, as a signal does; any thread may ask."""
+        self._signals.put(command)
 
     def run(self) -> None:
         """Run until a signal, or until the source ends.
@@ -91,22 +100,25 @@ class Daemon:
         """
         with self._notifier.patience():
             parts = self._make()  # a signal ends this at once: nothing is lost yet
-        with Signals() as signals:
+        with self._signals as signals:
             live = self._start(parts)
             self._say("started", live)
-            self._notifier.ready()
+            self._be_ready(live)
             while not live.has_ended():
                 command = signals.wait(TICK_S)
                 if command == "stop":
                     break
                 if command == "reload":
                     live = self._reload(live)
-                elif command == "mute":
-                    self._muted = not self._muted
+                elif command in ("mute", "mute on", "mute off"):
+                    self._muted = command == "mute on" or (command == "mute" and not self._muted)
                     live.source.mute(self._muted)
                 self._look_after(live)
             self._notifier.stopping()
+            self._follow_button("")
             fault = live.stop(lambda: self._say("stopping", live))
+            if self._presence is not None:
+                self._presence.leave()
         if fault is not None:
             raise fault
 
@@ -115,12 +127,20 @@ class Daemon:
         bundle = self._makers.bundle(config)
         return Parts(config, bundle, self._makers.ear(config, bundle), self._makers.detect())
 
-    def _start(self, parts: Parts) -> _Live:
+    def _start(self, parts: Parts) -> Session:
         source = self._makers.source(parts.config)
         source.mute(self._muted)
-        return _Live(parts, source, self._makers.sinks(parts.config), self._stamper, self._patient)
+        sinks = self._makers.sinks(parts.config)
+        self._live = Session(parts, source, sinks, self._stamper, self._patient)
+        self._follow_button(parts.config.privacy.button)
+        return self._live
 
-    def _reload(self, live: _Live) -> _Live:
+    def _follow_button(self, device: str) -> None:
+        if self._button is not None:
+            self._button.close()
+        self._button = Button(Path(device), lambda: self.ask("mute")) if device else None
+
+    def _reload(self, live: Session) -> Session:
         self._notifier.reloading()
         try:
             with self._notifier.patience():
@@ -133,20 +153,27 @@ class Daemon:
         except EarsightError as exc:
             return self._keep(self._start(live.parts), exc)
         self._say("reloaded", new)
-        self._notifier.ready()
+        self._be_ready(new)
         return new
 
-    def _keep(self, live: _Live, exc: EarsightError) -> _Live:
+    def _be_ready(self, live: Session) -> None:
+        if self._presence is not None:
+            self._presence.show(journal_folder(live.parts.config.journal))
+        self._notifier.ready()
+
+    def _keep(self, live: Session, exc: EarsightError) -> Session:
         _log.error("not reloaded, the old configuration stays: %s", exc)
         live.report("system", {"what": "reload_failed", "reason": str(exc)})
         self._notifier.ready()
         return live
 
-    def _look_after(self, live: _Live) -> None:
+    def _look_after(self, live: Session) -> None:
         """Feed the watchdog while the live path gets on; show how it is."""
         if live.liveness.is_alive():
             self._notifier.watchdog()
         self._notifier.status(live.status())
+        if live.parts.ear.gallery.valid_until_s <= time.time():  # somebody's consent runs out
+            self.ask("reload")
         now = time.monotonic()
         if now - self._board_s > BOARD_S:
             self._board_s = now
@@ -155,7 +182,7 @@ class Daemon:
                 live.report("system", {"what": "throttled", "bits": explain_throttled(bits)})
             self._throttled = bits
 
-    def _say(self, what: str, live: _Live) -> None:
+    def _say(self, what: str, live: Session) -> None:
         manifest, backend = live.parts.bundle.manifest, find_backend()
         data = {
             "what": what,
@@ -167,79 +194,3 @@ class Daemon:
         }
         live.report("system", data)
         _log.info("%s; bundle %s, %d people", what, manifest.name, data["people"])
-
-
-class _Live:
-    """Everything that runs for one configuration."""
-
-    def __init__(
-        self, parts: Parts, source: Source, fanout: Fanout, stamper: Stamper, patient: bool
-    ) -> None:
-        config = parts.config
-        self.parts, self.source = parts, source
-        self.liveness = Liveness(config.service.stall_s)
-        self._fanout, self._stamper = fanout, stamper
-        self._reporting = threading.Lock()
-        self._mark = CaptureMark(capture_file(config.privacy))
-        self._state = AudioState("waiting", "starting", config.audio.device, 0, 0, 0)
-        self._room = WaitingRoom(config.service.waiting, patient)
-        self._capture = Capture(
-            source, config.speech, parts.detect, self._room, self.report, self.liveness, self._show
-        )
-        self._worker = Worker(
-            parts.ear, Votes(config.decision), self._room, self.report, self.liveness
-        )
-        self._capture.start()
-        self._worker.start()
-
-    def report(self, kind: Kind, data: Mapping[str, Any], portrait: bytes | None = None) -> None:
-        """Stamp an event and hand it to the sinks, which get events in their order."""
-        with self._reporting:
-            self._fanout.write(self._stamper.event(kind, data, portrait))
-
-    def has_ended(self) -> bool:
-        """Tell whether the source has ended and everything in it was looked at."""
-        return not self._capture.is_alive() and not self._worker.is_alive()
-
-    def status(self) -> str:
-        """Return one line for the service manager; it names nobody."""
-        state = self._state
-        what = state.state.replace("_", " ").upper() if state.state != "listening" else "listening"
-        text = f"{what} ({state.reason or state.device}); {self._worker.heard} heard"
-        failing = [sink.name for sink in self._fanout.status() if sink.error]
-        return text + (f"; failing: {', '.join(failing)}" if failing else "")
-
-    def stop(self, last_words: Callable[[], None]) -> EarsightError | None:
-        """End the utterance being spoken, look at what waits, flush the sinks; within 5 s.
-
-        Args:
-            last_words: called before the sinks close.
-
-        Returns:
-            Why capture had ended by itself, None when it had not.
-        """
-        began = time.monotonic()
-        self.source.close()
-        self._capture.join(CAPTURE_STOP_S)
-        self._room.close()
-        self._worker.join(max(0.0, began + WORKER_STOP_S - time.monotonic()))
-        for left in self._room.clear():
-            report_dropped(self.report, left.utterance, "stopping")
-        self._mark.remove()
-        last_words()
-        self._fanout.close(max(0.5, began + STOP_S - time.monotonic()))
-        fault = self._capture.fault
-        if fault is None or isinstance(fault, EarsightError):
-            return fault
-        return HardwareError(f"listening ended: {fault}; this is a fault of earsight, report it")
-
-    def _show(self, state: AudioState) -> None:
-        """Follow the microphone: mark, log and event."""
-        self._state = state
-        level = logging.INFO if state.state in ("listening", "muted") else logging.WARNING
-        _log.log(level, "%s %s", state.state, state.reason or state.device)
-        try:
-            self._mark.show(state.state)
-        except StorageError as exc:
-            _log.warning("%s", exc)
-        self.report("audio", asdict(state))

@@ -19,15 +19,17 @@ from typing import Literal
 import numpy as np
 
 from . import __version__
+from .accelerator.checkup import examine_accelerator
 from .audio.devices import list_microphones, resolve
 from .audio.file import RATE
 from .audio.microphone import AudioBlock, Microphone
 from .board import explain_throttled, read_temperature, read_throttled
-from .bundle import default_bundle_path, load_bundle
-from .config import DeviceConfig, gallery_path, journal_folder
+from .bundle import load_bundle
+from .config import DeviceConfig, gallery_path, journal_folder, key_file
 from .errors import EarsightError, HardwareError
 from .events import clock_synced
-from .face.gallery import load_gallery
+from .install.store import HOME, bundle_in_use
+from .people.opening import read_gallery
 from .runtime import find_backend
 from .sinks.journal_file import open_for_reading
 from .sinks.journal_folder import DATABASE, list_set_aside
@@ -39,7 +41,6 @@ OPEN_S = 10.0  # the longest the microphone may take to open
 QUIET_DBFS, LOUD_DBFS = -70.0, -6.0  # below: muted or unplugged; above: it clips
 HOT_C = 80.0  # a Raspberry Pi 4 or 5 slows down from here
 UNDER_VOLTAGE = 0x1
-DAEMON_HOME = Path("/opt/earsight")  # where a device has its virtual environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ def check_package(_: DeviceConfig) -> tuple[Status, str]:
     """Tell which earsight this is; under systemd it must be the installed one."""
     folder = Path(__file__).parent
     text = f"{__version__} in {folder}, Python {platform.python_version()}"
-    if "INVOCATION_ID" in os.environ and not folder.is_relative_to(DAEMON_HOME):
-        return "fail", f"{text}; the service must run the one in {DAEMON_HOME}: check ExecStart"
+    if "INVOCATION_ID" in os.environ and not folder.is_relative_to(HOME):
+        return "fail", f"{text}; the service must run the one in {HOME}: check ExecStart"
     return "ok", text
 
 
@@ -95,14 +96,15 @@ def check_runtime(_: DeviceConfig) -> tuple[Status, str]:
     return "ok", f"{backend.name} {backend.version} ran a model with NumPy {np.__version__}"
 
 
-def check_accelerator(_: DeviceConfig) -> tuple[Status, str]:
-    """Say what computes; this version drives no accelerator."""
-    return "ok", f"none is used; models run on the CPU: {os.cpu_count()} cores {platform.machine()}"
+def check_accelerator(config: DeviceConfig) -> tuple[Status, str]:
+    """Run every model on the accelerator, if one is to be used."""
+    path = Path(config.bundle.path) if config.bundle.path else bundle_in_use()
+    return examine_accelerator(config.accelerator, load_bundle(path))
 
 
 def check_bundle(config: DeviceConfig) -> tuple[Status, str]:
     """Check every hash and open every model."""
-    path = Path(config.bundle.path) if config.bundle.path else default_bundle_path()
+    path = Path(config.bundle.path) if config.bundle.path else bundle_in_use()
     bundle = load_bundle(path)
     for model in bundle.manifest.models:
         bundle.open(model)
@@ -111,10 +113,10 @@ def check_bundle(config: DeviceConfig) -> tuple[Status, str]:
 
 def check_gallery(config: DeviceConfig) -> tuple[Status, str]:
     """Read the gallery, which must be of the bundle's embedding space."""
-    path = Path(config.bundle.path) if config.bundle.path else default_bundle_path()
+    path = Path(config.bundle.path) if config.bundle.path else bundle_in_use()
     space_id = load_bundle(path).manifest.embedding.space_id
     chosen = gallery_path(config.gallery)
-    people = len(load_gallery(chosen, space_id).people)
+    people = len(read_gallery(chosen, space_id, key_file(config.gallery)).people)
     if not people:
         return "warn", f"{chosen}: nobody is enrolled; run: earsight enroll NAME IMAGE"
     return "ok", f"{people} people in {chosen}"

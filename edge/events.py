@@ -15,7 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .types import Float32
 
 Kind = Literal[
     "heard",  # an utterance was understood: traits, matches, decision, portrait
@@ -38,6 +41,14 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """A voice in the space that it shares with faces: biometric, for whoever may keep it."""
+
+    space_id: str  # of the bundle
+    vector: Float32  # (d,), unit length
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened."""
 
@@ -45,9 +56,10 @@ class Event:
     stamp: Stamp
     data: Mapping[str, Any]  # JSON-able; for "heard" as `Sighting.as_json` plus "decision"
     portrait: bytes | None = field(default=None, repr=False)  # PNG
+    voice: Embedded | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the flat public form, without the picture."""
+        """Return the flat public form, without picture and voice."""
         return {
             "kind": self.kind,
             "boot_id": self.stamp.boot_id,
@@ -66,11 +78,17 @@ class Stamper:
         self._boot_id = _boot_id()
         self._sequence = itertools.count()
 
-    def event(self, kind: Kind, data: Mapping[str, Any], portrait: bytes | None = None) -> Event:
+    def event(
+        self,
+        kind: Kind,
+        data: Mapping[str, Any],
+        portrait: bytes | None = None,
+        voice: Embedded | None = None,
+    ) -> Event:
         """Return a stamped event; thread-safe, because drawing from a count is atomic."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         stamp = Stamp(self._boot_id, next(self._sequence), time.monotonic(), now, clock_synced())
-        return Event(kind, stamp, data, portrait)
+        return Event(kind, stamp, data, portrait, voice)
 
 
 def clock_synced() -> bool:

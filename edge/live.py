@@ -24,11 +24,11 @@ import numpy as np
 from .audio.file import RATE
 from .audio.microphone import AudioBlock, AudioState
 from .audio.speech import Detector, SpeechFinder, SpeechRules
-from .events import Kind
-from .face.photo import to_png
+from .events import Embedded, Kind
 from .pipeline import Ear
+from .png import encode_png
 from .service import Liveness
-from .types import Float32, Portrait, Utterance
+from .types import Float32, Utterance
 from .votes import Votes
 
 BRIDGED_S = 0.25  # a gap up to this long is filled with silence; a longer one ends the utterance
@@ -39,14 +39,22 @@ _log = logging.getLogger(__name__)
 class Report(Protocol):
     """Tells the sinks what happened; never blocks, any thread may call it."""
 
-    def __call__(self, kind: Kind, data: Mapping[str, Any], portrait: bytes | None = None) -> None:
+    def __call__(
+        self,
+        kind: Kind,
+        data: Mapping[str, Any],
+        portrait: bytes | None = None,
+        voice: Embedded | None = None,
+    ) -> None:
         """Stamp and hand out one event."""
 
 
 class Source(Protocol):
     """What a microphone and a file that is played have in common."""
 
-    level_dbfs: float
+    @property
+    def level_dbfs(self) -> float:
+        """RMS of the last block, dB below full scale."""
 
     def blocks(self) -> Iterator[AudioBlock | AudioState]:
         """Yield sound and changes of state until closed, or the sound ends."""
@@ -94,6 +102,10 @@ class WaitingRoom:
             self._changed.notify_all()
             return self._queue.popleft() if self._queue else None
 
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._queue)
+
     def close(self) -> None:
         """Let nobody wait any longer."""
         with self._changed:
@@ -131,6 +143,12 @@ class Capture(threading.Thread):
         self._begun = False  # sound has come since the state changed
         self._finder: SpeechFinder | None = None
         self._origin_s = 0.0  # where the finder's time begins
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody speaks; any thread may ask."""
+        finder = self._finder
+        return finder is not None and finder.speaking
 
     def run(self) -> None:
         """Follow the source until it ends."""
@@ -216,8 +234,10 @@ class Worker(threading.Thread):
 
     def _look(self, waiting: Waiting) -> None:
         sighting = self._ear.look(waiting.utterance)
-        decision = self._votes.decide(sighting.voice, sighting.matches, waiting.cut_s)
-        portrait = _png(sighting.portrait)
+        decision = self._votes.decide(
+            sighting.voice, sighting.matches, waiting.cut_s, sighting.verdict
+        )
+        portrait = encode_png(sighting.portrait.pixels) if sighting.portrait else None
         self.heard += 1
         data = {
             **sighting.as_json(None),
@@ -225,7 +245,8 @@ class Worker(threading.Thread):
             "level_dbfs": _level_dbfs(sighting.utterance.samples),
             "latency_ms": round(1e3 * (time.monotonic() - waiting.cut_s), 1),
         }
-        self._report("heard", data, portrait)
+        voice = Embedded(self._ear.gallery.space_id, sighting.voice.embedding)
+        self._report("heard", data, portrait, voice)
 
 
 def report_dropped(report: Report, utterance: Utterance, reason: str) -> None:
@@ -242,13 +263,3 @@ def report_dropped(report: Report, utterance: Utterance, reason: str) -> None:
 def _level_dbfs(samples: Float32) -> float:
     power = float(np.square(samples).mean())
     return round(10 * math.log10(max(power, 1e-12)), 1)
-
-
-def _png(portrait: Portrait | None) -> bytes | None:
-    """Return the portrait as a file; None without one, or without Pillow to make it."""
-    if portrait is None:
-        return None
-    try:
-        return to_png(portrait.pixels)
-    except ImportError:
-        return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .audio.logmel import LogMelSpec
+from .audio.frontend import FrontendSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class CompiledInfo:
 class FrontendInfo:
     """The features the voice encoder was trained on."""
 
-    spec: LogMelSpec
+    spec: FrontendSpec  # told apart by `kind`; our own has none
     fingerprint: str
 
 
@@ -114,6 +114,32 @@ class FaceDetectorInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreLaw:
+    """What scores of voices with one kind of samples mean, by the size of the gallery.
+
+    The evidence for the best match is its cosine plus `weights` times its lead over the second.
+    """
+
+    tail: tuple[float, ...]  # cosines that a stranger exceeds at each of `DecisionInfo.tails`
+    sizes: tuple[int, ...]  # people in the gallery, rising; the others' tuples go with it
+    weights: tuple[float, ...]
+    lines: tuple[tuple[float, ...], ...]  # for each of `DecisionInfo.rates`: evidence it takes
+    slopes: tuple[float, ...]  # probability that the best is the speaker, who is as often
+    offsets: tuple[float, ...]  # enrolled as not: logistic(slope * evidence + offset)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInfo:
+    """When a name may be given, measured on speakers no network has seen."""
+
+    rates: tuple[float, ...]  # rising; how often an unknown speaker's utterance would get a name
+    tails: tuple[float, ...]  # falling; how often one stranger's cosine is beyond `ScoreLaw.tail`
+    photo: ScoreLaw
+    voice: ScoreLaw
+    speakers: int  # measured on
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Everything `manifest.json` says."""
 
@@ -132,6 +158,7 @@ class Manifest:
     files: Mapping[str, FileInfo] = field(default_factory=dict)  # recipe, report
     compiled: Mapping[str, CompiledInfo] = field(default_factory=dict)  # by target
     face_detector: FaceDetectorInfo | None = None  # with models.face_detector, None without
+    decision: DecisionInfo | None = None
 
 
 def file_info(name: str, content: bytes) -> FileInfo:

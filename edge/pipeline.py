@@ -11,27 +11,39 @@ A file and a microphone differ only in who makes the pieces.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .audio.logmel import LogMel, features
+from .audio.frontend import encoder_input
+from .audio.logmel import LogMel, LogMelSpec
 from .audio.speech import listen
 from .embed.encoder import VoiceEncoder
 from .errors import BundleError
 from .face.decoder import PortraitDecoder
 from .face.gallery import Gallery
+from .people.decision import DEFAULT_RATE, Judge, scales
 from .types import Float32, Recording, Sighting, Timings, Utterance
 
 if TYPE_CHECKING:
+    from .accelerator.failover import Accelerator
     from .bundle import Bundle
 
 
 class Ear:
     """A bundle's models and a gallery, ready to hear. Belongs to one thread."""
 
-    def __init__(self, bundle: Bundle, gallery: Gallery, top: int = 5, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        gallery: Gallery,
+        top: int = 5,
+        threads: int = 1,
+        accelerator: Accelerator | None = None,
+        false_match_rate: float = DEFAULT_RATE,
+    ) -> None:
         """Open the models once.
 
         Args:
@@ -39,25 +51,31 @@ class Ear:
             gallery: people to rank, made in the bundle's embedding space.
             top: how many people a sighting ranks at most.
             threads: CPU threads each model may use.
+            accelerator: computes as long as somebody keeps it started; None for the CPU alone.
+            false_match_rate: share of unknown speakers' utterances that may be given a name, 0..1.
 
         Raises:
             BundleError: a model breaks the contract, or the gallery is of another space.
             RuntimeUnavailable: nothing installed here can run the models.
         """
         space = bundle.manifest.embedding
-        sizes = {person.embedding.size for person in gallery.people}
-        if gallery.space_id != space.space_id or sizes - {space.dim}:
+        if gallery.space_id != space.space_id or gallery.dim not in (0, space.dim):
             raise BundleError(
                 f"the gallery was made in embedding space '{gallery.space_id}', the bundle's is "
                 f"'{space.space_id}' of {space.dim} dimensions; enroll again with this bundle"
             )
         self.gallery = gallery
+        self.accelerator = accelerator
         self._top = top
+        decision = bundle.manifest.decision
+        self._scales = scales(decision) if decision else None
+        self._judge = Judge(decision, gallery, false_match_rate) if decision else None
         self._spec = bundle.manifest.frontend.spec
-        self._voice = VoiceEncoder(bundle.open("voice_encoder", threads), bundle.manifest.traits)
+        open_model = partial(accelerator.open, bundle) if accelerator else bundle.open
+        self._voice = VoiceEncoder(open_model("voice_encoder", threads), bundle.manifest.traits)
         self._decoder: PortraitDecoder | None = None
         if bundle.has("portrait_decoder"):
-            self._decoder = PortraitDecoder(bundle.open("portrait_decoder", threads))
+            self._decoder = PortraitDecoder(open_model("portrait_decoder", threads))
 
     def hear(self, recording: Recording) -> Iterator[Sighting]:
         """Yield one sighting for each utterance of a whole recording; see `listen`."""
@@ -76,11 +94,13 @@ class Ear:
     def look(self, utterance: Utterance) -> Sighting:
         """Return everything one utterance gives."""
         start = perf_counter()
-        windows = features(utterance.samples, self._spec)
+        windows = encoder_input(utterance.samples, self._spec)
         framed = perf_counter()
         voice = self._voice.encode(windows)
         encoded = perf_counter()
-        matches = self.gallery.match(voice.embedding, self._top)
+        two = max(self._top, 2)  # how far the best leads is part of the verdict
+        matches = self.gallery.match(voice.embedding, two, self._scales)
+        verdict = self._judge.judge(matches) if self._judge else None
         matched = perf_counter()
         portrait = self._decoder.draw(voice.embedding) if self._decoder else None
         drawn = perf_counter()
@@ -90,9 +110,9 @@ class Ear:
             match=1e3 * (matched - encoded),
             decode=1e3 * (drawn - matched),
         )
-        return Sighting(utterance, voice, matches, portrait, timings)
+        return Sighting(utterance, voice, matches[: self._top], portrait, timings, verdict)
 
     def spectrogram(self, utterance: Utterance) -> Float32:
         """Return the (frames, mels) mel energies of an utterance, for a picture of it."""
-        frontend = LogMel(self._spec)
+        frontend = LogMel(self._spec if isinstance(self._spec, LogMelSpec) else None)
         return np.concatenate([frontend.feed(utterance.samples), frontend.flush()])

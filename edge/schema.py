@@ -48,8 +48,9 @@ def _value(hint: Any, data: Any, error: type[Exception], where: str) -> Any:
     if origin in (Union, types.UnionType):
         if data is None and type(None) in args:
             return None
-        inner = next(a for a in args if a is not type(None))
-        return _value(inner, data, error, where)
+        inner = [a for a in args if a is not type(None)]
+        chosen = inner[0] if len(inner) == 1 else _of_kind(inner, data, error, where)
+        return _value(chosen, data, error, where)
     if origin is tuple:
         if not isinstance(data, list):
             raise error(f"{where}: must be a list, is {_kind(data)}")
@@ -65,6 +66,16 @@ def _value(hint: Any, data: Any, error: type[Exception], where: str) -> Any:
     if isinstance(data, bool) != (hint is bool) or not isinstance(data, hint):
         raise error(f"{where}: must be {hint.__name__}, is {_kind(data)}")
     return data
+
+
+def _of_kind(classes: list[Any], data: Any, error: type[Exception], where: str) -> Any:
+    """Return the dataclass whose default `kind` the data names; without one, that without one."""
+    kinds = {next((f.default for f in fields(c) if f.name == "kind"), None): c for c in classes}
+    kind = data.get("kind") if isinstance(data, dict) else None
+    if kind not in kinds:
+        known = ", ".join(repr(k) for k in kinds if k is not None)
+        raise error(f"{_join(where, 'kind')}: must be one of {known}, is {str(kind)[:40]!r}")
+    return kinds[kind]
 
 
 def _join(where: str, name: str) -> str:

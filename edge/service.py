@@ -22,13 +22,13 @@ from typing import Literal
 
 from .errors import StorageError
 
-Command = Literal["stop", "reload", "mute"]
+Command = Literal["stop", "reload", "mute", "mute on", "mute off"]
 
 COMMANDS: Mapping[signal.Signals, Command] = {
     signal.SIGTERM: "stop",
     signal.SIGINT: "stop",
     signal.SIGHUP: "reload",
-    signal.SIGUSR1: "mute",  # and again to listen
+    signal.SIGUSR1: "mute",  # the other way round
 }
 EXTENSION_S = 20.0  # asked for at a time while models load: a Pi Zero 2 needs a minute for them
 TOO_MANY_FAILURES = 3  # in a row: not the utterance's fault
@@ -191,6 +191,10 @@ class Signals:
             return self._queue.get(timeout=seconds)
         except queue.Empty:
             return None
+
+    def put(self, command: Command) -> None:
+        """Give the loop a command; any thread may."""
+        self._queue.put(command)
 
     def _take(self, number: int, _: FrameType | None) -> None:
         self._queue.put(COMMANDS[signal.Signals(number)])

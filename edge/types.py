@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +42,24 @@ class Traits:
     age_years: float | None = None  # median estimate; None when the bundle claims no age
     age_interval: tuple[float, float] | None = None  # years; eight in ten of such voices lie within
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the public JSON form."""
+        return {
+            "female": round(self.female, 4),
+            "child": round(self.child, 4),
+            "f0_hz": round(self.f0_hz, 1),
+            "vocal_tract_cm": round(self.vocal_tract_cm, 2),
+            "age_years": _rounded(self.age_years),
+            "age_interval": [_rounded(y) for y in self.age_interval or ()] or None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class VoicePrint:
     """What the voice encoder makes of one utterance."""
 
     embedding: Float32  # (d,), unit length
-    traits: Traits
+    traits: Traits | None  # None when the bundle estimates none
     windows: int  # number of encoder windows averaged
 
 
@@ -60,6 +71,21 @@ class Match:
     id: str
     name: str
     score: float  # cosine, -1..1
+    kind: Literal["photo", "voice"] = "photo"  # which samples of theirs came nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one ranking is worth, by what the bundle measured on speakers it was not trained on."""
+
+    named: bool  # the best match is beyond what unknown speakers reach at the asked rate
+    near: bool  # it is not, but nearly: worth asking "was this ...?"
+    probability: float  # that the best is the speaker, if as many speakers are enrolled as not
+    why: str  # one line for a person to read
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the public JSON form (README, "The JSON it prints")."""
+        return {"named": self.named, "probability": round(self.probability, 4), "why": self.why}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +114,7 @@ class Sighting:
     matches: tuple[Match, ...]  # best first
     portrait: Portrait | None  # None when the bundle has no decoder
     timings: Timings
+    verdict: Verdict | None = None  # None when the bundle does not say what scores mean
 
     def as_json(self, portrait_path: str | None) -> dict[str, Any]:
         """Return the public JSON form (README, "The JSON it prints")."""
@@ -99,14 +126,7 @@ class Sighting:
                 {"rank": m.rank, "id": m.id, "name": m.name, "score": round(m.score, 4)}
                 for m in self.matches
             ],
-            "traits": {
-                "female": round(self.voice.traits.female, 4),
-                "child": round(self.voice.traits.child, 4),
-                "f0_hz": round(self.voice.traits.f0_hz, 1),
-                "vocal_tract_cm": round(self.voice.traits.vocal_tract_cm, 2),
-                "age_years": _rounded(self.voice.traits.age_years),
-                "age_interval": [_rounded(y) for y in self.voice.traits.age_interval or ()] or None,
-            },
+            "traits": self.voice.traits.as_json() if self.voice.traits else None,
             "portrait": portrait_path,
             "timings_ms": {
                 "frontend": round(self.timings.frontend, 3),

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .types import Float32, Match, VoicePrint
+from .types import Float32, Match, Verdict, VoicePrint
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettings:
     """Section [decision].
 
-    The defaults are for the bundle that ships: of four real speakers against galleries of 2 to 20
+    A bundle that was calibrated decides by `false_match_rate` when an utterance votes. `threshold`
+    and `margin` are for one that was not; of four real speakers against galleries of 2 to 20
     strangers 2 % are given a name in four utterances; with 0.35 and 0.05 it is up to 45 %. Two
     utterances of one real speaker have a cosine of 0.69 or more (95 %), of two speakers of the
     same sex 0.62 or less (95 %).
     """
 
+    false_match_rate: float = 0.01  # share of unknown speakers' utterances that get a vote
     threshold: float = 0.5  # cosine that the best match needs for a vote
     margin: float = 0.1  # cosine by which it must lead the second
     votes: int = 2  # utterances that must agree before a name is given
@@ -44,6 +46,8 @@ class Decision:
     votes: int  # utterances that agree on the person with most votes
     of: int  # utterances of this speaker that were counted
     why: str  # one line for a person to read
+    probability: float | None = None  # that the best match is right; None without calibration
+    review: bool = False  # worth asking "was this ...?"
 
     def as_json(self) -> dict[str, Any]:
         """Return the public JSON form, part of every "heard" event."""
@@ -53,6 +57,8 @@ class Decision:
             "votes": self.votes,
             "of": self.of,
             "why": self.why,
+            "probability": None if self.probability is None else round(self.probability, 4),
+            "review": self.review,
         }
 
 
@@ -65,22 +71,33 @@ class Votes:
         self._ballots: deque[str | None] = deque(maxlen=settings.window)  # a person's id each
         self._heard_s = 0.0
 
-    def decide(self, voice: VoicePrint, matches: Sequence[Match], heard_s: float) -> Decision:
+    def decide(
+        self,
+        voice: VoicePrint,
+        matches: Sequence[Match],
+        heard_s: float,
+        verdict: Verdict | None = None,
+    ) -> Decision:
         """Count one utterance and say who could be speaking.
 
         Args:
             voice: of the utterance.
             matches: its ranking, best first; at least two when the gallery has two.
             heard_s: monotonic time of the utterance's end.
+            verdict: on the best match; None when the bundle gives none.
         """
         if not self._is_same_speaker(voice.embedding, heard_s):
             self._voices.clear()
             self._ballots.clear()
-        ballot, reason = self._ballot(matches)
+        ballot, reason = self._ballot(matches, verdict)
         self._voices.append(voice.embedding)
         self._ballots.append(ballot)
         self._heard_s = heard_s
-        return self._count(matches, reason)
+        decision = self._count(matches, reason)
+        if verdict is None or not matches:
+            return decision
+        review = verdict.near and decision.name is None
+        return replace(decision, probability=verdict.probability, review=review)
 
     def _is_same_speaker(self, embedding: Float32, heard_s: float) -> bool:
         if not self._voices or heard_s - self._heard_s > self._settings.memory_s:
@@ -89,10 +106,12 @@ class Votes:
         alike = float(mean @ embedding) / max(float(np.linalg.norm(mean)), 1e-9)
         return alike > self._settings.same_voice
 
-    def _ballot(self, matches: Sequence[Match]) -> tuple[str | None, str]:
+    def _ballot(self, matches: Sequence[Match], verdict: Verdict | None) -> tuple[str | None, str]:
         """Return whom one ranking votes for, or None and why it votes for nobody."""
         if not matches:
             return None, "nobody is enrolled"
+        if verdict is not None:
+            return (matches[0].id, "") if verdict.named else (None, verdict.why)
         best, rules = matches[0], self._settings
         if best.score < rules.threshold:
             return None, f"best score {best.score:.2f} is below {rules.threshold:g}"

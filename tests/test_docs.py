@@ -28,7 +28,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "firmware_cfg/README.md"]
 PARSERS = {"earsight": build_parser(), "earsight-convert": convert_cli._parser()}
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-SYSTEM = {"pip", "git", "cd", "sudo", "."}  # first words of shell lines that are not ours
+SYSTEM = {"pip", "git", "cd", "sudo", "openssl", "."}  # first words of shell lines that are not ours
 
 
 def section(title: str) -> str:

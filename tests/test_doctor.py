@@ -12,7 +12,8 @@ from edge import cli, doctor
 from edge.board import explain_throttled, read_temperature, read_throttled
 from edge.bundle import load_bundle
 from edge.config import BundleSettings, DeviceConfig, GallerySettings
-from edge.face.gallery import Gallery, save_gallery
+from edge.face.gallery import Gallery
+from edge.face.gallery_file import save_gallery
 from edge.sinks.journal import Journal, JournalSettings
 from tests.fakes import crowd
 

@@ -1,4 +1,4 @@
-"""The gallery: search, storage, and every file it must refuse."""
+"""The gallery: ranking, and the published file with everything that is refused of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import BundleError, ConfigError, StorageError
-from edge.face.gallery import Gallery, load_gallery, save_gallery, user_gallery_path
+from edge.face.gallery import Gallery, Rows, Scale, user_gallery_path
+from edge.face.gallery_file import load_gallery, save_gallery
+from edge.people.flat_index import FlatIndex
 
 
 def unit(*key: int, dim: int = 16) -> np.ndarray:
@@ -36,7 +38,7 @@ def test_match_is_brute_force(count: int, top: int, seed: int, twins: bool) -> N
     gallery = people(count)
     if twins and count > 1:
         twin = dataclasses.replace(gallery.people[-1], embedding=gallery.people[0].embedding)
-        gallery = dataclasses.replace(gallery, people=(*gallery.people[:-1], twin))
+        gallery = Gallery(gallery.space_id, (*gallery.people[:-1], twin))
     query = unit(77, seed)
     expected = sorted(
         ((float(np.dot(p.embedding, query)), i) for i, p in enumerate(gallery.people)),
@@ -71,15 +73,36 @@ def test_an_empty_gallery_is_a_gallery(tmp_path: Path) -> None:
     assert Gallery("space-1").match(unit(0), 5) == ()
 
 
-def test_ids_are_never_reused_while_later_ones_live() -> None:
-    gallery = people(3).remove("u0002")
-    assert [p.id for p in gallery.add("New", unit(5), b"").people] == ["u0001", "u0003", "u0004"]
+def test_a_person_counts_by_the_better_of_photos_and_voice() -> None:
+    base = people(3)
+    vectors = [unit(i) for i in (10, 11)]
+    voices = Rows("voice", FlatIndex(np.stack(vectors)), np.array([1, 2]))
+    gallery = dataclasses.replace(base, rows=(*base.rows, voices))
+    assert (gallery.count("photo"), gallery.count("voice")) == (3, 2)
+    found = gallery.match(vectors[1], 3)
+    assert sorted(match.name for match in found) == ["Person 0", "Person 1", "Person 2"]
+    assert (found[0].name, found[0].kind) == ("Person 2", "voice")
+    assert gallery.match(unit(2), 1)[0].kind == "photo"
 
 
-def test_remove_by_name_or_id() -> None:
-    assert [p.name for p in people(2).remove("Person 0").people] == ["Person 1"]
-    with pytest.raises(ConfigError, match="nobody"):
-        people(2).remove("Person 7")
+def test_scores_of_two_kinds_are_compared_on_their_scales() -> None:
+    query, other = unit(0), unit(1)
+    near = (query + 0.9 * other) / np.linalg.norm(query + 0.9 * other)
+    photos = Rows("photo", FlatIndex(near[None].astype(np.float32)), np.array([0]))
+    voices = Rows("voice", FlatIndex(query[None]), np.array([1]))
+    gallery = dataclasses.replace(people(2), rows=(photos, voices))
+    assert [match.name for match in gallery.match(query, 2)] == ["Person 1", "Person 0"]
+    scales = {"photo": Scale((-1.0, 0.4, 1.0), (0.0, 4.0, 5.0)), "voice": Scale((-1, 1), (0, 2))}
+    ranked = gallery.match(query, 2, scales)
+    assert [match.name for match in ranked] == ["Person 0", "Person 1"]
+    assert ranked[1].score == pytest.approx(1.0)  # the score stays the cosine
+
+
+def test_ids_of_a_published_gallery_follow_each_other() -> None:
+    gallery = people(2).add("Third", unit(5), b"", id="p7").add("Fourth", unit(6), b"")
+    assert [p.id for p in gallery.people] == ["u0001", "u0002", "p7", "u0003"]
+    assert gallery.thumbnail("u0002") == b"png 1"
+    assert gallery.thumbnail("u0009") == b""
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31m", "x" * 81, "Person 0"])

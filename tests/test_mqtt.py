@@ -18,64 +18,15 @@ from typing import Any
 
 import pytest
 
+from edge import cli
 from edge.errors import ConfigError
 from edge.events import Event, Stamper
 from edge.sinks.discovery import discovery
 from edge.sinks.mqtt import MqttSettings, MqttSink
+from tests.broker import PATIENT_S, Broker, until
 
 client_module = pytest.importorskip("paho.mqtt.client", reason="needs pip install earsight[mqtt]")
 ROOT = Path(__file__).parents[1]
-MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-PATIENT_S = 40.0  # far beyond what a loaded machine needs; a test that passes never waits for it
-OPEN = "allow_anonymous true\n"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} never came"
-        time.sleep(0.01)
-
-
-class Broker:
-    """A mosquitto on a port of its own that remembers durable sessions over `kill -9`."""
-
-    def __init__(self, folder: Path, rules: str = OPEN, tls: str = "") -> None:
-        if MOSQUITTO is None:
-            pytest.skip("mosquitto is not installed (apt install mosquitto)")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._file = folder / "mosquitto.conf"
-        self._file.write_text(
-            f"listener {self.port} 127.0.0.1\n{tls}{rules}user root\n"
-            f"persistence true\npersistence_location {folder}/\n"
-            "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 5000\n"
-        )
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        """Start, and wait until it listens."""
-        command = [str(MOSQUITTO), "-c", str(self._file)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until(self._listens, "the broker")
-
-    def kill(self) -> None:
-        """End it without giving it time for anything."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        """End it as a system does that goes down for an update: it writes its sessions down."""
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait()
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Listener:
@@ -180,6 +131,38 @@ def test_state_events_and_availability_are_seen_by_a_second_client(
     assert late.payloads("/availability") == [b"offline"]
     assert late.payloads("/event") == []  # an event is not retained: it would come back for ever
     late.stop()
+
+
+def test_what_the_broker_keeps_is_forgotten_on_demand(
+    broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = MqttSink(settings(broker))
+    sink.write(heard(Stamper(), name="Ada"))
+    until(lambda: sink.connected and not sink.waiting, "everything is sent")
+    sink.close()
+    before = Listener(broker.port)
+    until(lambda: before.payloads("earsight/pi/state"), "the retained state")
+    assert b"Ada" in before.payloads("earsight/pi/state")[-1]
+    config = tmp_path / "device.toml"
+    config.write_text(
+        f'[journal]\nfolder = "{tmp_path}/journal"\n[mqtt]\nenabled = true\nnode = "pi"\n'
+        f'host = "127.0.0.1"\nport = {broker.port}\n',
+        encoding="utf-8",
+    )
+    command = ["forget", "--since", "2000-01-01", "--config", str(config)]
+    assert cli.main(command) == 0
+    until(lambda: b"Ada" not in before.payloads("/state")[-1], "who watches is told")
+    after = Listener(broker.port, prepare=lambda client: client.reinitialise("after"))
+    until(lambda: after.payloads("earsight/pi/state"), "the retained state")
+    assert not any(b"Ada" in message.payload for message in after.messages)
+    assert set(json.loads(after.payloads("/state")[-1]).values()) == {None}
+    assert after.payloads("/availability") == [b"offline"]
+    broker.kill()
+    capsys.readouterr()
+    assert cli.main(command) == 1
+    assert "may still show the last name" in capsys.readouterr().err
+    before.stop()
+    after.stop()
 
 
 def test_no_picture_and_no_path_leaves_unless_asked(broker: Broker, listener: Listener) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +12,18 @@ import pytest
 
 from edge.errors import InputError
 from edge.face import photo
-from edge.face.photo import load_face, to_png
+from edge.face.photo import WORKING, centre_face, decode_picture, read_file, to_png
+from edge.types import UInt8
+from tests.faces import hollow_png
 
 pytest.importorskip("PIL")
 from PIL import Image
 
 RED, GREEN = (200, 30, 20), (20, 160, 40)
+
+
+def load_face(path: Path) -> UInt8:
+    return centre_face(decode_picture(read_file(path), str(path)))
 
 
 def two_halves(size: tuple[int, int] = (256, 256)) -> Image.Image:
@@ -98,13 +102,6 @@ def test_png_round_trip() -> None:
         np.testing.assert_array_equal(np.asarray(image), pixels)
 
 
-def png_of(width: int, height: int) -> bytes:
-    """Return a PNG that claims a size and holds next to nothing."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\x00\x00\x00\x00IDAT" + struct.pack(">I", 0x35AF061E)
-
-
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> None:
     two_halves().save(tmp_path / "good.jpg")
     good = (tmp_path / "good.jpg").read_bytes()
@@ -114,9 +111,10 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(good[: len(good) // 2])
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "empty.jpg").touch()
-    (tmp_path / "bomb.png").write_bytes(png_of(9000, 9000))
-    (tmp_path / "huge.png").write_bytes(png_of(2**30, 2**30))
-    (tmp_path / "hollow.png").write_bytes(png_of(200, 200))
+    (tmp_path / "bomb.png").write_bytes(hollow_png(9000, 9000))
+    (tmp_path / "huge.png").write_bytes(hollow_png(2**30, 2**30))
+    (tmp_path / "hollow.png").write_bytes(hollow_png(200, 200))
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
     (tmp_path / "post.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n")
     two_halves((40, 400)).save(tmp_path / "thin.png")
     os.mkfifo(tmp_path / "pipe.png")
@@ -130,6 +128,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path) -> None:
         "text.jpg": "not a picture",
         "empty.jpg": "not a picture",
         "post.jpg": "not a picture",
+        "phone.heic": "save it as JPEG",
         "bomb.png": "50 million pixels",
         "huge.png": "50 million pixels",
         "thin.png": "64 or more",
@@ -153,6 +152,35 @@ def test_hostile_bytes_never_escape_as_another_error(tmp_path: Path) -> None:
             path.write_bytes(content.tobytes())
             with contextlib.suppress(InputError):
                 assert load_face(path).shape == (112, 112, 3)
+
+
+def test_a_large_photo_is_made_small_while_it_is_decoded(tmp_path: Path) -> None:
+    Image.new("L", (9600, 7200), 90).save(tmp_path / "a.jpg")  # 69 million pixels
+    picture = decode_picture(read_file(tmp_path / "a.jpg"), "a")
+    assert WORKING // 2 <= max(picture.shape) <= WORKING
+    assert is_like(picture, (90, 90, 90), 1)
+
+
+def test_a_large_progressive_photo_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (9600, 7200), 90).save(tmp_path / "a.jpg", progressive=True)
+    with pytest.raises(InputError, match="50 million pixels"):
+        decode_picture(read_file(tmp_path / "a.jpg"), "a")
+
+
+def test_a_sideways_photo_is_turned_before_it_is_used(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn clockwise
+    two_halves((200, 100)).save(tmp_path / "a.jpg", exif=exif)
+    picture = decode_picture(read_file(tmp_path / "a.jpg"), "a")
+    assert picture.shape == (200, 100, 3)
+    assert is_like(picture[:, 60:], RED)
+
+
+def test_a_file_too_large_to_be_a_photo_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / "a.jpg").open("wb") as file:
+        file.truncate(photo.LARGEST_FILE + 5)
+    with pytest.raises(InputError, match="100 MB"):
+        read_file(tmp_path / "a.jpg")
 
 
 def test_the_frame_is_stated_as_the_training_photos_had_it() -> None:

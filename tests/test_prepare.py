@@ -65,7 +65,7 @@ def test_shellcheck_has_nothing_to_say(script: Path) -> None:
 def test_a_wrong_role_is_refused_with_the_usage(prepare: Prepare) -> None:
     done = prepare("nothing")
     assert done.returncode == 1
-    assert "demo|test" in done.stderr
+    assert "demo|test|machines" in done.stderr
 
 
 def test_a_python_that_is_too_old_or_absent_is_refused(prepare: Prepare) -> None:
@@ -78,7 +78,7 @@ def test_a_dry_run_says_everything_and_changes_nothing(clone: Path, prepare: Pre
     before = sorted(clone.rglob("*"))
     done = prepare("test", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "earsight[device,mic,mqtt,convert,dev]" in done.stdout
+    assert "earsight[device,mic,mqtt,web,update,convert,dev]" in done.stdout
     assert sorted(clone.rglob("*")) == before
 
 

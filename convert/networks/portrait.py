@@ -1,9 +1,10 @@
 """The portrait decoder: an embedding → the typical person it speaks of.
 
-Three parts in one network. `latent_head` reads from the embedding what a voice carries (sex, age,
-size). `staircase` makes the sex of the portrait one of three: a woman, a man, or an androgynous
-person when the voice does not say; two hair styles are never mixed. `renderer` draws them from
-basis pictures, fitted to noise-free pairs of latents and renderings, which is why it is sharp.
+Four parts in one network. `latent_head` reads from the embedding what a voice carries (sex, age,
+size). `staircase` makes the sex of the portrait one of three, a woman, a man, or an androgynous
+person when the voice does not say, and `grown` makes it a child or not: two hair styles are never
+mixed. `renderer` draws them from basis pictures, fitted to noise-free pairs of latents and
+renderings, which is why it is sharp.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import numpy as np
 
 from edge.types import Float32
 
-LATENTS = ("sex", "age", "size")  # sex: -1 man, 0 androgynous, +1 woman
+from ..population.faces.appearance import CHILD_UNTIL
+
+LATENTS = ("sex", "grown", "age", "size")
+# sex: -1 man, 0 androgynous, +1 woman; grown: -1 with the hair of a child, +1 not
 ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
 STEEPNESS = 5.0  # of the staircase, per unit of log-odds
+GROWN_STEEPNESS = 60.0  # per unit of standard age: full within half a year of CHILD_UNTIL
 SIZE = 128  # pixels, both sides
 BASIS = 56  # pictures
 WIDTH = 160  # of the perceptron that weights them
@@ -69,8 +74,23 @@ def staircase(log_odds: Any) -> Any:
     return mean(two)
 
 
+def grown(age: Any) -> Any:
+    """Turn the standard age into about -1 for a child's hair and +1 for an adult's."""
+    import tensorflow as tf
+
+    threshold = float(standard_age(np.array([CHILD_UNTIL], np.float32))[0])
+    return tf.keras.layers.Dense(
+        1,
+        activation="tanh",
+        name="grown",
+        trainable=False,
+        kernel_initializer=tf.keras.initializers.Constant(GROWN_STEEPNESS),
+        bias_initializer=tf.keras.initializers.Constant(-GROWN_STEEPNESS * threshold),
+    )(age)
+
+
 def renderer(basis: Float32, mean: Float32) -> Any:
-    """Build latents (3,) → portrait (128, 128, 3), sRGB, about 0..1.
+    """Build latents (4,) → portrait (128, 128, 3), sRGB, about 0..1.
 
     A small perceptron gives the weights of fixed basis pictures. All portraits show one person, so
     few pictures span them, and edges stay as sharp as those were rendered: the picture is not drawn
@@ -123,7 +143,9 @@ def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
 
     embedding = tf.keras.layers.Input((dim,), name="embedding")
     read = head(embedding)
-    latents = tf.keras.layers.Concatenate()([staircase(read["sex"]), read["age"], read["size"]])
+    latents = tf.keras.layers.Concatenate()(
+        [staircase(read["sex"]), grown(read["age"]), read["age"], read["size"]]
+    )
     return tf.keras.Model(
         embedding, {"portrait": draw(latents)["portrait"]}, name="portrait_decoder"
     )

@@ -60,15 +60,16 @@ class Conditioner:
     def feed(self, frames: Frames) -> Float32:
         """Take frames (n, channels) of the driver's integers, n > 0; return (n,) in -1..1."""
         self._watch(frames)
-        sound = self._without_offset(frames.astype(np.float32) * self._scale)
+        # each channel in a row of its own: sums along a row are several times as fast
+        sound = self._without_offset(frames.T.astype(np.float32, order="C") * self._scale)
         before, chosen = self._weights, self._power.any()
         if self._automatic:
             self._choose(sound)
-        mono: Float32 = sound @ self._weights
+        mono: Float32 = self._weights @ sound
         if chosen and before is not self._weights:  # fade over: no click
-            fade = np.linspace(0, 1, len(sound), dtype=np.float32)
-            mono = fade * mono + (1 - fade) * (sound @ before)
-        power = float(np.square(mono).mean())
+            fade = np.linspace(0, 1, len(mono), dtype=np.float32)
+            mono = fade * mono + (1 - fade) * (before @ sound)
+        power = float(mono @ mono) / len(mono)
         self.level_dbfs = max(SILENCE_DBFS, 10 * math.log10(power)) if power else SILENCE_DBFS
         return mono
 
@@ -88,28 +89,29 @@ class Conditioner:
         self._at_zero = not heard[-1].any()
 
     def _without_offset(self, sound: Float32) -> Float32:
-        """Subtract the slow mean of each channel, moving along a line within the portion."""
-        self._settled += len(sound)
+        """Subtract from (channels, n) the slow mean of each, moving along a line within."""
+        n = sound.shape[1]
+        self._settled += n
         # the plain mean of all so far until there is enough of it, then an exponential one
-        share = len(sound) / min(self._settled, max(len(sound), DC_S * self._rate))
-        offset = self._offset + np.float32(share) * (sound.mean(axis=0) - self._offset)
-        start = offset if self._settled == len(sound) else self._offset
-        ramp = np.arange(len(sound), dtype=np.float32)[:, None] / np.float32(len(sound))
+        share = n / min(self._settled, max(n, DC_S * self._rate))
+        offset = self._offset + np.float32(share) * (sound.mean(axis=1) - self._offset)
+        start = offset if self._settled == n else self._offset
+        ramp = np.arange(n, dtype=np.float32) / np.float32(n)
         self._offset = offset
-        level: Float32 = sound - (start + ramp * (offset - start))
+        level: Float32 = sound - (start[:, None] + (offset - start)[:, None] * ramp)
         return level
 
     def _choose(self, sound: Float32) -> None:
-        """Hear the mean of the live channels, or the loudest where the mean cancels."""
-        forget = math.exp(-len(sound) / (HOLD_S * self._rate))
-        self._power = np.maximum(np.square(sound).mean(axis=0), self._power * forget)
+        """Hear the mean of the live of (channels, n), or the loudest where the mean cancels."""
+        forget = math.exp(-sound.shape[1] / (HOLD_S * self._rate))
+        self._power = np.maximum(np.square(sound).mean(axis=1), self._power * forget)
         loudest = int(self._power.argmax())
         live = self._power > DEAD * self._power[loudest]
         if not live.any():
             return
-        mean = sound[:, live].mean(axis=1)
-        self._mean_power = max(float(np.square(mean).mean()), self._mean_power * forget)
         weights = (live / live.sum()).astype(np.float32)
+        mean = weights @ sound
+        self._mean_power = max(float(mean @ mean) / len(mean), self._mean_power * forget)
         if self._mean_power < CANCELLED * self._power[loudest]:
             weights = _only(loudest, len(live))
         if not np.array_equal(weights, self._weights):

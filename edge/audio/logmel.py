@@ -28,15 +28,13 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..types import Float32, Int8
-from .mel import MelBank, mel_filters
-from .spectrum import PowerSpectrum
+from .mel import mel_filters
+from .mel_stream import MelStream
 
 Float64 = npt.NDArray[np.float64]
 
 INPUT_SCALE = 1 / 32  # a model's float input is code * INPUT_SCALE, zero point 0
 
-_BLOCK = 96  # frames computed at once: 0.96 s; more is hardly faster and wastes more in `flush`
-_LOUDEST = 1e12  # of a sample; any sample format fits, and no energy overflows
 _SILENCE = 1e-24  # mean energy; a 24-bit recording attenuated by 100 dB is still above
 _MANTISSA_BITS = 9  # the logarithm is constant over 1/512 of an octave: 0.03 codes at most
 
@@ -86,76 +84,12 @@ def mel_weights(spec: LogMelSpec) -> Float64:
     return mel_filters(spec.mels, spec.fft, spec.sample_rate, spec.f_min, spec.f_max)
 
 
-class LogMel:
-    """Streaming mel energies: feed sound in chunks of any size, get frames as blocks complete.
-
-    Frame `f` covers samples `f * hop` to `f * hop + window`. Frames come in blocks of 96; `flush`
-    gives the rest. However the sound is cut, the frames together are the same.
-    """
+class LogMel(MelStream):
+    """The stream of mel energies that a specification asks for."""
 
     def __init__(self, spec: LogMelSpec | None = None) -> None:
         self.spec = spec or LogMelSpec()
-        window = hann(self.spec).astype(np.float32)
-        self._spectrum = PowerSpectrum(window, self.spec.hop, self.spec.fft, _BLOCK)
-        # the power spectrum is four times too large and has no last bin (the mel weight is 0)
-        self._mel = MelBank(mel_weights(self.spec)[:, :-1] / 4, _BLOCK)
-        self._filled = 0  # samples waiting in the spectrum's buffer
-
-    def reset(self) -> None:
-        """Forget every sample."""
-        self._filled = 0
-
-    def feed(self, samples: Float32) -> Float32:
-        """Take the next samples and return the energies that became ready.
-
-        Args:
-            samples: (n,) float32, any level, n of any size.
-
-        Returns:
-            (m, mels) float32 linear energies, m a multiple of 96, often 0.
-
-        Raises:
-            InputError: if a sample is not finite or absurdly large; the front-end is then reset.
-        """
-        samples = np.asarray(samples, np.float32)
-        if samples.ndim != 1:
-            raise InputError(f"sound must be mono samples, not an array of shape {samples.shape}")
-        waiting, hop = self._spectrum.samples, self.spec.hop
-        blocks = []
-        taken = 0
-        while taken < len(samples):
-            count = min(len(samples) - taken, len(waiting) - self._filled)
-            waiting[self._filled : self._filled + count] = samples[taken : taken + count]
-            self._filled += count
-            taken += count
-            if self._filled == len(waiting):
-                blocks.append(self._run())
-                self._filled -= _BLOCK * hop
-                waiting[: self._filled] = waiting[_BLOCK * hop :]
-        return np.concatenate(blocks) if blocks else np.zeros((0, self.spec.mels), np.float32)
-
-    def flush(self) -> Float32:
-        """Return the energies of the frames still held back, (m, mels) with m < 96, and reset.
-
-        Samples after the last whole frame are dropped.
-
-        Raises:
-            InputError: if a sample is not finite or absurdly large; the front-end is then reset.
-        """
-        count = max(0, (self._filled - self.spec.window) // self.spec.hop + 1)
-        self._spectrum.samples[self._filled :] = 0.0
-        energies = self._run()[:count]
-        self.reset()
-        return energies
-
-    def _run(self) -> Float32:
-        """Return the (96, mels) energies of the full buffer."""
-        samples = self._spectrum.samples
-        if not (samples.min() >= -_LOUDEST and samples.max() <= _LOUDEST):  # NaN fails both
-            self.reset()
-            raise InputError("sound holds NaN, infinite or absurd samples; check the recording")
-        self._spectrum.run()
-        return self._mel.energies(self._spectrum.power)
+        super().__init__(hann(self.spec), mel_weights(self.spec), self.spec.hop, self.spec.fft)
 
 
 def normalise(energies: Float32, spec: LogMelSpec) -> Int8:

@@ -15,25 +15,34 @@ _GROUPS = 4  # of neighbouring filters, each padded to the widest of its group
 def mel_filters(
     mels: int, fft: int, sample_rate: int, f_min: float, f_max: float
 ) -> npt.NDArray[np.float64]:
-    """Return triangular filters between two frequencies in Hz, (mels, fft / 2 + 1), sums one.
-
-    The mel scale is that of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987); the triangles are
-    linear in Hz and reach from the centre of one neighbour to that of the other.
+    """Return the filters of `mel_triangles`, each scaled so that its weights sum to one.
 
     Raises:
         ValueError: if a filter is too narrow to hold a bin.
+    """
+    triangles = mel_triangles(mels, fft, sample_rate, f_min, f_max)
+    sums = triangles.sum(axis=1, keepdims=True)
+    if not sums.all():
+        raise ValueError(f"{mels} mel filters are too many for an FFT of {fft} samples")
+    weights: npt.NDArray[np.float64] = triangles / sums
+    return weights
+
+
+def mel_triangles(
+    mels: int, fft: int, sample_rate: int, f_min: float, f_max: float
+) -> npt.NDArray[np.float64]:
+    """Return triangular filters between two frequencies in Hz, (mels, fft / 2 + 1), peaks one.
+
+    The mel scale is that of HTK, 2595 log10(1 + f / 700) (O'Shaughnessy 1987); the triangles are
+    linear in Hz and reach from the centre of one neighbour to that of the other.
     """
     low, high = (2595 * math.log10(1 + hz / 700) for hz in (f_min, f_max))
     edges = 700 * (10 ** (np.linspace(low, high, mels + 2) / 2595) - 1)
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     hz = np.arange(fft // 2 + 1) * (sample_rate / fft)
     rising, falling = (hz - left) / (centre - left), (right - hz) / (right - centre)
-    triangles = np.maximum(np.minimum(rising, falling), 0.0)
-    sums = triangles.sum(axis=1, keepdims=True)
-    if not sums.all():
-        raise ValueError(f"{mels} mel filters are too many for an FFT of {fft} samples")
-    weights: npt.NDArray[np.float64] = triangles / sums
-    return weights
+    triangles: npt.NDArray[np.float64] = np.maximum(np.minimum(rising, falling), 0.0)
+    return triangles
 
 
 class MelBank:

@@ -18,7 +18,15 @@ from .cards import capture_devices
 from .conditioning import SILENCE_DBFS, Conditioner, check_channel
 from .devices import check_selector, find_microphones, resolve
 from .job import Job
-from .portaudio import CaptureStream, explain, load_pyaudio, open_stream, start_portaudio
+from .lamp import Lamp
+from .portaudio import (
+    CaptureStream,
+    explain,
+    load_pyaudio,
+    open_stream,
+    release_plugins,
+    start_portaudio,
+)
 
 __all__ = ["AudioBlock", "AudioState", "Microphone", "MicrophoneSettings"]
 
@@ -58,8 +66,12 @@ class AudioState:
 class Microphone:
     """One microphone; `blocks` belongs to one thread, everything else may come from any."""
 
-    def __init__(self, settings: MicrophoneSettings) -> None:
+    def __init__(self, settings: MicrophoneSettings, lamp: Lamp | None = None) -> None:
         """Check the settings; open nothing.
+
+        Args:
+            settings: which microphone and how.
+            lamp: burns while a stream is open; None for none.
 
         Raises:
             ConfigError: a setting is impossible.
@@ -74,6 +86,7 @@ class Microphone:
         load_pyaudio()
         self.level_dbfs = SILENCE_DBFS  # RMS of the last block
         self._settings = settings
+        self._lamp = lamp or Lamp("")
         self._muted = self._closed = False
         self._line = TimeLine()
         self._said: AudioState | None = None
@@ -143,12 +156,14 @@ class Microphone:
         try:
             chosen = resolve(settings.device, find_microphones(audio))
             device = audio.get_device_info_by_index(chosen.index)
-            stream = open_stream(audio, device, settings.rate, check_channel(settings.channel))
+            channels = check_channel(settings.channel)
+            stream = open_stream(audio, device, settings.rate, channels, self._lamp)
         except BaseException as exc:
             audio.terminate()
             if isinstance(exc, OSError) and not isinstance(exc, HardwareError):
                 raise HardwareError(explain(exc)) from exc
             raise
+        release_plugins()
         if self._closed:  # while a sound server kept this waiting, and nobody waits any more
             stream.close()
         return stream

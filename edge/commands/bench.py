@@ -11,8 +11,9 @@ from dataclasses import asdict
 import numpy as np
 
 from .. import __version__
-from ..bench import measure
-from ..bundle import default_bundle_path
+from ..bench import measure, measure_accelerator
+from ..config import load_config
+from ..install.store import bundle_in_use
 from ..runtime import find_backend
 
 
@@ -27,7 +28,9 @@ def bench(args: Namespace) -> int:
         "NumPy": np.__version__,
         backend.name: backend.version,
     }
-    rows = measure(args.bundle or default_bundle_path())
+    path = args.bundle or bundle_in_use()
+    config = load_config().config
+    rows = [*measure(path, config.audio), *measure_accelerator(path, config.accelerator)]
     if args.json:
         print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))
         return 0

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from ..config import gallery_path, journal_folder, load_config
 from ..errors import ConfigError, StorageError
-from ..face.gallery import Gallery, load_gallery, sample_gallery_path, save_gallery
+from ..face.gallery import sample_gallery_path
+from ..presence import restart_daemon
 from ..sinks.journal import Journal, JournalSettings
 from ..sinks.journal_folder import DATABASE
+from ..sinks.mqtt import clear_state
+from .loading import open_people
 
 
 def forget(args: Namespace) -> int:
@@ -21,11 +24,16 @@ def forget(args: Namespace) -> int:
     config = load_config(args.config).config
     person = _forget_in_gallery(args, args.gallery or gallery_path(config.gallery))
     folder = journal_folder(config.journal)
+    restarted = restart_daemon(folder)  # before the journal: else it writes the name once more
+    if restarted:
+        print("the daemon has started anew and knows nothing of it")
     if (folder / DATABASE).exists():
         _forget_in_journal(args, person, replace(config.journal, folder=str(folder)))
     else:
         print(f"{folder}: no journal")
-    print("a daemon that runs still knows the old gallery: sudo systemctl reload earsight")
+    if config.mqtt.enabled and not restarted:  # a daemon that started has overwritten its state
+        clear_state(config.mqtt)
+        print(f"{config.mqtt.host}: the state it keeps is empty")
     return 0
 
 
@@ -33,16 +41,18 @@ def _forget_in_gallery(args: Namespace, path: Path) -> str | None:
     """Return the id of the person asked for; without times they leave the gallery."""
     if args.who is None:
         return None
-    gallery = load_gallery(path) if path.exists() else Gallery("")
-    found = [p for p in gallery.people if args.who in (p.id, p.name)]
-    if not found:
+    if path == sample_gallery_path() or not path.exists():
         print(f"{path}: nobody called {args.who}; the journal is searched for that id")
         return str(args.who)
-    ours = path != sample_gallery_path()
-    if ours and args.since is None and args.until is None:
-        save_gallery(path, gallery.remove(args.who))
-        print(f"{path}: {args.who} ({found[0].id}) is removed")
-    return found[0].id
+    with open_people(path) as store:
+        if not store.has(args.who):
+            print(f"{path}: nobody called {args.who}; the journal is searched for that id")
+            return str(args.who)
+        person = store.find(args.who)
+        if args.since is None and args.until is None:
+            store.remove(person.id)
+            print(f"{path}: {args.who} ({person.id}) is removed")
+    return person.id
 
 
 def _forget_in_journal(args: Namespace, person: str | None, settings: JournalSettings) -> None:

@@ -19,14 +19,14 @@ from ..pipeline import Ear
 from ..sinks.directory import DirectorySink
 from ..sinks.terminal import colours_of, describe, draw_portrait, printable
 from ..types import Recording, Sighting
-from .loading import identity, open_bundle, open_gallery
+from .loading import identity, note_shown, open_bundle, open_gallery
 
 
 def hear(args: Namespace) -> int:
     """Hear files; return the exit code of the first that could not be used, else 0."""
     bundle = open_bundle(args.bundle)
     gallery = open_gallery(args.gallery, bundle)
-    ear = Ear(bundle, gallery, args.top, args.threads)
+    ear = Ear(bundle, gallery, args.top, args.threads, false_match_rate=args.false_match_rate)
     sink = DirectorySink(args.out, gallery, ear.spectrogram) if args.out else None
     utterances: list[dict[str, Any]] = []
     code = 0
@@ -34,12 +34,14 @@ def hear(args: Namespace) -> int:
         try:
             for sighting in ear.listen(_joined(files)):
                 portrait_path = sink.write(sighting) if sink else None
-                utterances.append(sighting.as_json(portrait_path))
+                verdict = sighting.verdict.as_json() if sighting.verdict else None
+                utterances.append({**sighting.as_json(portrait_path), "verdict": verdict})
                 if not args.json:
                     _show(sighting)
         except InputError as error:
             failed = report(error)
             code = code or failed
+    note_shown(args.gallery, utterances)
     result = {"bundle": identity(bundle), "utterances": utterances}
     if sink:
         sink.finish(result)

@@ -47,6 +47,8 @@ def _hear_file(path: Path, config_path: Path | None) -> None:
             stdout=replace(config.stdout, enabled=True),
             journal=replace(config.journal, enabled=False),
             mqtt=replace(config.mqtt, enabled=False),
+            web=replace(config.web, enabled=False),
+            privacy=replace(config.privacy, button=""),  # nothing listens
         )
 
     Daemon(makers(load, path, fast=True), Notifier({}), patient=True).run()

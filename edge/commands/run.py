@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ..accelerator.delegate import choose_delegate
+from ..accelerator.failover import Accelerator
+from ..audio.lamp import Lamp
 from ..audio.microphone import Microphone
 from ..audio.playback import Playback
 from ..bundle import Bundle
-from ..config import DeviceConfig, gallery_path, journal_folder, load_config
+from ..config import (
+    DeviceConfig,
+    Effective,
+    gallery_path,
+    journal_folder,
+    key_file,
+    load_config,
+)
 from ..daemon import Daemon, Makers
-from ..face.gallery import load_gallery
 from ..live import Source
+from ..memory import spare_memory
+from ..people.database import is_store
+from ..people.opening import read_gallery
+from ..people.sink import PeopleSink
 from ..pipeline import Ear
+from ..presence import Presence
 from ..service import Notifier, log_to_stderr
 from ..sinks import Sink
 from ..sinks.fanout import Fanout
@@ -22,34 +36,61 @@ from ..sinks.journal import Journal
 from ..sinks.jsonl import JsonlSink
 from ..sinks.mqtt import MqttSink
 from ..sinks.opening import OpeningSink
+from ..web.page import Page
+from ..web.settings import with_address
 from .loading import open_bundle
 
 
 def run(args: Namespace) -> int:
     """Run the daemon until a signal, or until the file given in the microphone's place ends."""
+    spare_memory()
+    page = Page()
 
     def load() -> DeviceConfig:
-        config = load_config(args.config).config
-        if args.json:
-            config = replace(config, stdout=replace(config.stdout, enabled=True))
-        log_to_stderr(config.service.log)
-        return config
+        effective = _with_options(load_config(args.config), args)
+        log_to_stderr(effective.config.service.log)
+        return page.read(effective)
 
-    Daemon(makers(load, args.input, args.fast), Notifier(), patient=args.fast).run()
+    parts = makers(load, args.input, args.fast, page)
+    daemon = Daemon(parts, Notifier(), patient=args.fast, presence=Presence())
+    with page.of(daemon):
+        daemon.run()
     return 0
 
 
-def makers(load: Callable[[], DeviceConfig], file: Path | None, fast: bool) -> Makers:
+def makers(
+    load: Callable[[], DeviceConfig], file: Path | None, fast: bool, page: Page | None = None
+) -> Makers:
     """Return what makes the parts of a daemon; a file takes the microphone's place."""
 
     def source(config: DeviceConfig) -> Source:
-        return Playback(file, fast) if file is not None else Microphone(config.audio)
+        found: Source
+        if file is not None:
+            found = Playback(file, fast)
+        else:
+            found = Microphone(config.audio, Lamp(config.privacy.lamp))
+        return page.tap(found) if page and config.web.enabled else found
 
-    return Makers(load, _bundle, _ear, source, open_sinks)
+    def sinks(config: DeviceConfig) -> Fanout:
+        return open_sinks(config, page.follow(config) if page else [])
+
+    return Makers(load, _bundle, _ear, source, sinks)
 
 
-def open_sinks(config: DeviceConfig) -> Fanout:
-    """Open every sink that is enabled; a disk that is not ready is waited for.
+def _with_options(effective: Effective, args: Namespace) -> Effective:
+    """Return the configuration with what the command line says on top."""
+    config, origins = effective.config, dict(effective.origins)
+    if args.json:
+        config = replace(config, stdout=replace(config.stdout, enabled=True))
+        origins["stdout.enabled"] = "--json"
+    if args.web is not None:
+        config = replace(config, web=with_address(config.web, args.web))
+        origins |= dict.fromkeys(("web.enabled", "web.host", "web.port"), "--web")
+    return Effective(config, origins)
+
+
+def open_sinks(config: DeviceConfig, more: Iterable[Sink] = ()) -> Fanout:
+    """Open every sink that is enabled, and more; a disk that is not ready is waited for.
 
     Raises:
         ConfigError: a setting cannot work.
@@ -61,11 +102,14 @@ def open_sinks(config: DeviceConfig) -> Fanout:
         if config.journal.enabled
         else None
     )
-    others: list[Sink] = []
+    others = [*more]
     if config.stdout.enabled:
         others.append(JsonlSink())
     if config.mqtt.enabled:
         others.append(MqttSink(config.mqtt))
+    people = gallery_path(config.gallery)
+    if is_store(people):
+        others.append(PeopleSink(people, key_file(config.gallery), config.gallery.review_days))
     return Fanout(others, first=journal)
 
 
@@ -75,5 +119,8 @@ def _bundle(config: DeviceConfig) -> Bundle:
 
 def _ear(config: DeviceConfig, bundle: Bundle) -> Ear:
     path = gallery_path(config.gallery)
-    gallery = load_gallery(path, bundle.manifest.embedding.space_id)
-    return Ear(bundle, gallery, config.gallery.top, config.bundle.threads)
+    gallery = read_gallery(path, bundle.manifest.embedding.space_id, key_file(config.gallery))
+    delegate = choose_delegate(config.accelerator)
+    accelerator = Accelerator(delegate, config.accelerator) if delegate else None
+    rate = config.decision.false_match_rate
+    return Ear(bundle, gallery, config.gallery.top, config.bundle.threads, accelerator, rate)

@@ -27,11 +27,12 @@ class VoiceEncoder:
         self._model = model
         self._traits = traits
 
-    def encode(self, windows: Int8) -> VoicePrint:
+    def encode(self, windows: Int8 | Float32) -> VoicePrint:
         """Encode the windows of one utterance and average them.
 
         Args:
-            windows: (w, frames, mels) int8 codes of the front-end, w >= 1.
+            windows: what `frontend.encoder_input` returns, w >= 1: int8 codes (w, frames, mels) or
+                real values (w, frames, bands, channels).
 
         Returns:
             The mean direction of the windows' unit embeddings, and the traits; those are averaged
@@ -46,9 +47,10 @@ class VoiceEncoder:
             windows=len(windows),
         )
 
-    def _run(self, window: Int8) -> dict[str, Float32]:
-        """Return the real value of every output for one window (frames, mels)."""
-        given = quantize(window[None, :, :, None] * INPUT_SCALE, self._model.inputs["features"])
+    def _run(self, window: Int8 | Float32) -> dict[str, Float32]:
+        """Return the real value of every output for one window."""
+        real = window[..., None] * INPUT_SCALE if window.dtype == np.int8 else window
+        given = quantize(real[None], self._model.inputs["features"])
         outputs = self._model.run(features=given)
         return {name: dequantize(out, self._model.outputs[name]) for name, out in outputs.items()}
 
@@ -80,8 +82,10 @@ def _link(trait: TraitInfo, standardised: float) -> float:
     return math.exp(x) if trait.link == "exp" else 0.5 * (1.0 + math.tanh(x / 2.0))
 
 
-def _traits(value: Mapping[str, float]) -> Traits:
-    """Name what the encoder said; the age only if it estimates one."""
+def _traits(value: Mapping[str, float]) -> Traits | None:
+    """Name what the encoder said, if anything; the age only if it estimates one."""
+    if not value:
+        return None
     told = (value["female"], value["child"], value["ln_f0"], value["ln_vtl"])
     if not all(name in value for name in AGE_TRAITS):
         return Traits(*told)

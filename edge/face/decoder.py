@@ -10,7 +10,7 @@ from ..embed.quantization import dequantize, quantize
 from ..types import Float32, Portrait
 
 if TYPE_CHECKING:
-    from ..runtime import Model
+    from ..runtime import Runnable
 
 CAPTION = "a guess, not an identification"
 HONESTY = "sex, age and size from the voice; skin, hair and eyes are not predicted"
@@ -19,7 +19,7 @@ HONESTY = "sex, age and size from the voice; skin, hair and eyes are not predict
 class PortraitDecoder:
     """The bundle's portrait decoder."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Runnable) -> None:
         self._model = model
 
     def draw(self, embedding: Float32) -> Portrait:

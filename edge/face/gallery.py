@@ -1,44 +1,51 @@
-"""Enrolled people and the search among them: one private file, read without running anything.
+"""The people that voices are matched with: an immutable snapshot of a store, or a published file.
 
-A gallery is a NumPy `.npz` archive without pickles:
-
-    header      JSON as uint8: format, space_id, people as a list of {id, name}
-    embeddings  (n, d) float32, unit length
-    thumbnails  all PNG files one after the other, uint8
-    ends        (n,) int64, where each person's PNG ends in `thumbnails`
-
-Embeddings compare only within the space they were made in; `space_id` names it, and a bundle of
-another space refuses the gallery.
+A person is looked for by their photos and by their voice separately, because scores of the two are
+of different sizes; `Scale` brings them together.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import io
-import json
 import os
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BundleError, ConfigError, StorageError
-from ..storage import write_private
+from ..errors import ConfigError
+from ..people.flat_index import FlatIndex
+from ..people.person import Kind, check_label
 from ..types import Float32, Match
 
-FORMAT = 1
-LARGEST = 2**30  # bytes unpacked; a bigger file is damaged or hostile
-LONGEST_NAME = 80  # characters
+Owners = npt.NDArray[np.intp]
 
-Arrays = dict[str, npt.NDArray[Any]]
+
+class Listed(Protocol):
+    """What every person of a gallery has; a store's are read when they are wanted."""
+
+    @property
+    def id(self) -> str:
+        """Unique in the gallery."""
+
+    @property
+    def name(self) -> str:
+        """Printable, 1 to 80 characters."""
+
+    @property
+    def embedding(self) -> Float32:
+        """Mean direction (d,) of their samples."""
+
+    @property
+    def thumbnail(self) -> bytes:
+        """PNG, a few kilobytes; b"" for somebody known by voice only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One enrolled person."""
+    """One person of a published gallery."""
 
     id: str  # unique in the gallery
     name: str  # printable, 1 to 80 characters
@@ -47,29 +54,111 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How surprising cosines with one kind of sample are, so that kinds can be compared.
+
+    Piecewise linear; by default a cosine is its own surprise.
+    """
+
+    cosines: tuple[float, ...] = (-1.0, 1.0)  # rising
+    surprises: tuple[float, ...] = (-1.0, 1.0)  # rising; any unit that all kinds share
+
+    def surprise(self, cosine: float) -> float:
+        """Return how surprising a stranger's cosine would be."""
+        return float(np.interp(cosine, self.cosines, self.surprises))
+
+    def cosine(self, surprise: float) -> float:
+        """Return the cosine that is as surprising."""
+        return float(np.interp(surprise, self.surprises, self.cosines))
+
+
+class Index(Protocol):
+    """What finds the rows nearest to a query, exactly or, in an engine of its own, nearly so."""
+
+    def nearest(self, query: Float32, top: int) -> tuple[Owners, Float32]:
+        """Return rows by falling cosine, and the cosines."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One kind of samples, a row for each person who has some: their mean direction."""
+
+    kind: Kind
+    index: Index
+    owners: Owners  # (rows,) positions in `Gallery.people`
+
+
+@dataclass(frozen=True, slots=True)
 class Gallery:
     """People of one embedding space; immutable, `add` and `remove` return a new one."""
 
     space_id: str
-    people: tuple[Person, ...] = ()
+    people: Sequence[Listed] = ()
+    rows: tuple[Rows, ...] = field(default=(), repr=False, compare=False)  # () makes photos' own
+    dim: int = 0  # of the embeddings; 0 reads it from the people
+    valid_until_s: float = float("inf")  # when the next consent expires, seconds since 1970
+    pictures: Callable[[str], bytes] | None = field(default=None, repr=False, compare=False)
 
-    def match(self, embedding: Float32, top: int) -> tuple[Match, ...]:
+    def __post_init__(self) -> None:
+        """Index people who come without rows, as those of a published file do.
+
+        Raises:
+            ConfigError: their embeddings have several sizes.
+        """
+        if self.rows or not self.people:
+            return
+        sizes = {person.embedding.shape for person in self.people}
+        if len(sizes) != 1:
+            raise ConfigError(f"people have embeddings of several sizes: {sorted(sizes)}")
+        vectors = np.stack([person.embedding for person in self.people])
+        rows = (Rows("photo", FlatIndex(vectors), np.arange(len(self.people))),)
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "dim", vectors.shape[1])
+
+    def match(
+        self, embedding: Float32, top: int, scales: Mapping[Kind, Scale] | None = None
+    ) -> tuple[Match, ...]:
         """Rank the `top` people nearest to a unit embedding (d,), best first.
 
-        The score is the cosine; equal scores keep the order of enrolment.
+        A person with photos and a voice counts by the better of the two. The score is the cosine;
+        equal scores keep the order of enrolment.
+
+        Args:
+            embedding: of a voice, or of a face to look for.
+            top: how many people at most.
+            scales: of the query's kind with each kind of sample; by default cosines are compared
+                as they are.
         """
-        if not self.people:
-            return ()
-        products = np.stack([p.embedding for p in self.people]) * embedding
-        scores = np.clip(products.sum(axis=1), -1.0, 1.0)  # not BLAS: equal rows, equal sums
-        best = np.argsort(-scores, kind="stable")[:top]
-        return tuple(
-            Match(rank, self.people[i].id, self.people[i].name, float(scores[i]))
-            for rank, i in enumerate(best, start=1)
-        )
+        found: list[tuple[float, int, float, Kind]] = []
+        for rows in self.rows:
+            scale = (scales or {}).get(rows.kind, Scale())
+            best, scores = rows.index.nearest(embedding, top)
+            for row, score in zip(best.tolist(), scores.tolist(), strict=True):
+                found.append((-scale.surprise(score), int(rows.owners[row]), score, rows.kind))
+        matches: list[Match] = []
+        seen: set[int] = set()
+        for _, owner, score, kind in sorted(found):
+            if owner not in seen and len(matches) < top:
+                seen.add(owner)
+                person = self.people[owner]
+                matches.append(Match(len(matches) + 1, person.id, person.name, score, kind))
+        return tuple(matches)
+
+    def count(self, kind: Kind) -> int:
+        """Return how many people have samples of a kind."""
+        return sum(len(rows.index) for rows in self.rows if rows.kind == kind)
+
+    def thumbnail(self, person_id: str) -> bytes:
+        """Return a person's picture, PNG; b"" for nobody, or somebody known by voice only."""
+        if self.pictures is not None:
+            return self.pictures(person_id)
+        return next((p.thumbnail for p in self.people if p.id == person_id), b"")
 
     def add(self, name: str, embedding: Float32, thumbnail: bytes, id: str = "") -> Gallery:
-        """Return the gallery with one more person.
+        """Return the gallery with one more person, for a file that is published.
 
         Args:
             name: how results call the person.
@@ -78,31 +167,37 @@ class Gallery:
             id: unique; by default the next free of u0001, u0002, ...
 
         Raises:
-            ConfigError: the name or the id is unusable or taken.
+            ConfigError: the name or the id is unusable or taken, or it is no such vector.
         """
         if name in (p.name for p in self.people):
-            raise ConfigError(f"'{name}' is enrolled already; run: earsight people remove '{name}'")
+            raise ConfigError(f"'{name}' is in the gallery already; choose another name")
         person = Person(id or self._free_id(), name, embedding.astype(np.float32), thumbnail)
         people = (*self.people, person)
-        if (fault := _fault(people)) is not None:
-            raise ConfigError(f"{fault}; choose another name or id")
-        return dataclasses.replace(self, people=people)
-
-    def remove(self, who: str) -> Gallery:
-        """Return the gallery without the person of this id or name.
-
-        Raises:
-            ConfigError: nobody, or more than one person, is called that.
-        """
-        found = [p for p in self.people if p.id == who] or [p for p in self.people if p.name == who]
-        if len(found) != 1:
-            how_many = "nobody" if not found else f"{len(found)} people"
-            raise ConfigError(f"'{who}': {how_many} called that; see: earsight people list")
-        return dataclasses.replace(self, people=tuple(p for p in self.people if p is not found[0]))
+        check_people(people)
+        return Gallery(self.space_id, people)
 
     def _free_id(self) -> str:
         numbers = [int(p.id[1:]) for p in self.people if p.id[:1] == "u" and p.id[1:].isdecimal()]
         return f"u{max(numbers, default=0) + 1:04d}"
+
+
+def check_people(people: Sequence[Listed]) -> None:
+    """Hold the people of a gallery to its rules.
+
+    Raises:
+        ConfigError: names the first rule that is broken.
+    """
+    seen: set[str] = set()
+    for person in people:
+        check_label("name", person.name)
+        check_label("id", person.id)
+        if person.id in seen:
+            raise ConfigError(f"id '{person.id}': used twice; choose another")
+        if person.embedding.shape != people[0].embedding.shape or person.embedding.ndim != 1:
+            raise ConfigError(f"'{person.name}': an embedding of another size than the others")
+        if not abs(float(np.linalg.norm(person.embedding)) - 1.0) < 1e-3:  # also NaN
+            raise ConfigError(f"'{person.name}': the embedding is not a unit vector")
+        seen.add(person.id)
 
 
 def user_gallery_path() -> Path:
@@ -116,117 +211,3 @@ def user_gallery_path() -> Path:
 def sample_gallery_path() -> Path:
     """Return the synthetic people that ship with the package."""
     return Path(__file__).parents[1] / "bundles" / "sample.gallery"
-
-
-def save_gallery(path: Path, gallery: Gallery) -> None:
-    """Write a gallery atomically, mode 0600; the same gallery gives the same bytes.
-
-    Raises:
-        StorageError: the disk refused; an old file is untouched.
-    """
-    header = {
-        "format": FORMAT,
-        "space_id": gallery.space_id,
-        "people": [{"id": p.id, "name": p.name} for p in gallery.people],
-    }
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-        embeddings=np.array([p.embedding for p in gallery.people], np.float32),
-        thumbnails=np.frombuffer(b"".join(p.thumbnail for p in gallery.people), np.uint8),
-        ends=np.cumsum([len(p.thumbnail) for p in gallery.people], dtype=np.int64),
-    )
-    write_private(path, buffer.getvalue())
-
-
-def load_gallery(path: Path, space_id: str | None = None) -> Gallery:
-    """Read a gallery, which must have been made in the given embedding space, if one is given.
-
-    Raises:
-        StorageError: the file is missing, unreadable or damaged.
-        BundleError: it was made by another format or in another space; names both.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as exc:
-        raise StorageError(
-            f"{path}: cannot be read ({exc.strerror}); give a gallery file or enroll people"
-        ) from exc
-    try:
-        arrays = _unpack(content)
-        header: dict[str, Any] = json.loads(arrays["header"].tobytes())
-        found = header["format"]
-        if found != FORMAT:
-            raise BundleError(f"{path}: format is {found!r}, this earsight reads {FORMAT}")
-        if space_id is not None and header["space_id"] != space_id:
-            raise BundleError(
-                f"{path}: made in embedding space '{header['space_id']}', the bundle's is "
-                f"'{space_id}'; enroll again with this bundle"
-            )
-        people = _people(header["people"], arrays)
-    except BundleError:
-        raise
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as exc:
-        raise StorageError(
-            f"{path}: not a gallery, or damaged; restore a copy or enroll again"
-        ) from exc
-    return Gallery(header["space_id"], people)
-
-
-def _unpack(content: bytes) -> Arrays:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > LARGEST:
-            raise ValueError("larger than any gallery")
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("compressed")  # never by us: a small file that unpacks to a huge one
-        if archive.testzip() is not None:
-            raise ValueError("a checksum is wrong")  # NumPy reads without looking at them
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in ("header", "embeddings", "thumbnails", "ends")}
-
-
-def _people(
-    entries: list[dict[str, str]], arrays: dict[str, np.ndarray[Any, Any]]
-) -> tuple[Person, ...]:
-    if not entries:
-        return ()
-    embeddings, thumbnails, ends = arrays["embeddings"], arrays["thumbnails"], arrays["ends"]
-    if embeddings.dtype != np.float32 or embeddings.ndim != 2 or ends.shape != (len(entries),):
-        raise ValueError("arrays of the wrong shape")
-    starts = [0, *ends[:-1].tolist()]
-    people = tuple(
-        Person(entry["id"], entry["name"], vector, thumbnails[start:end].tobytes())
-        for entry, vector, start, end in zip(
-            entries, embeddings, starts, ends.tolist(), strict=True
-        )
-    )
-    if (fault := _fault(people)) is not None:
-        raise ValueError(fault)
-    return people
-
-
-def _fault(people: tuple[Person, ...]) -> str | None:
-    """Return the first rule that these people break, or None."""
-    shape = people[0].embedding.shape
-    seen: set[str] = set()
-    for person in people:
-        for what, text in (("name", person.name), ("id", person.id)):
-            if not _usable(text):
-                return f"{what} {text!r}: not 1 to {LONGEST_NAME} printable characters"
-        if person.id in seen:
-            return f"id '{person.id}': used twice"
-        if person.embedding.shape != shape or person.embedding.ndim != 1:
-            return f"'{person.name}': an embedding of another size than the others"
-        if not abs(float(np.linalg.norm(person.embedding)) - 1.0) < 1e-3:  # also NaN
-            return f"'{person.name}': the embedding is not a unit vector"
-        seen.add(person.id)
-    return None
-
-
-def _usable(text: object) -> bool:
-    return (
-        isinstance(text, str)
-        and 1 <= len(text.strip()) <= len(text) <= LONGEST_NAME
-        and text.isprintable()
-    )

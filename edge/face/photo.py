@@ -1,4 +1,4 @@
-"""Reads a photo of a face for enrolment."""
+"""Reads pictures for enrolment: any ordinary or hostile file → upright sRGB pixels."""
 
 from __future__ import annotations
 
@@ -20,19 +20,42 @@ MARGIN = 8  # of the frame, on each side; the face encoder sees the central 112
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # no EPS: it would run Ghostscript
 SMALLEST = 64  # pixels of the shorter side
 LARGEST = 50_000_000  # pixels: 150 MB as RGB, what a small board still holds
-FRAMING = "one face, centred, eyes halfway down, crown to chin three quarters of the height"
+LARGEST_FILE = 100 * 2**20  # bytes
+WORKING = 4096  # pixels of the longer side that are kept: a face is sharp enough in far fewer
 
 
-def load_face(path: Path) -> UInt8:
-    """Return the (112, 112, 3) sRGB pixels of a photo as the face encoder wants them.
-
-    The largest centred square is taken, as there is no face detection: the photo must be framed
-    like the training photos (`FRAMING`; eyes at .485 of the height, crown to chin .74 of it).
-    EXIF orientation is applied, transparency is laid on white, of an animation the first picture
-    is used.
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a picture file.
 
     Raises:
-        InputError: the file cannot be used; names it and says why.
+        InputError: there is no such file, it cannot be opened, or it is none a picture can be.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a regular file; give a photo")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError as exc:
+        raise InputError(f"{path}: no such file; check the name") from exc
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be opened ({exc.strerror}); check the file") from exc
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{path}: more than {LARGEST_FILE >> 20} MB; make it smaller")
+    return content
+
+
+def decode_picture(content: bytes, name: str) -> UInt8:
+    """Return the (h, w, 3) sRGB pixels of a picture, upright, at most `WORKING` on each side.
+
+    EXIF orientation is applied, transparency is laid on white, of an animation the first picture
+    is used; 16 bits a channel are scaled to 8.
+
+    Args:
+        content: of a JPEG, PNG, GIF, BMP, TIFF or WebP file.
+        name: what messages call the picture.
+
+    Raises:
+        InputError: the picture cannot be used; names it and says why.
         RuntimeUnavailable: Pillow is not installed.
     """
     try:
@@ -41,30 +64,43 @@ def load_face(path: Path) -> UInt8:
         raise RuntimeUnavailable(
             "reading photos needs Pillow; run: pip install 'earsight[device]'"
         ) from exc
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: not a regular file; give a photo")
     Image.init()  # a Pillow may be built without WebP
-    formats = [name for name in FORMATS if name in Image.OPEN]
+    formats = [known for known in FORMATS if known in Image.OPEN]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own size warning: ours below is stricter
-            with Image.open(path, formats=formats) as image:
-                _check_size(path, image)
-                upright = ImageOps.exif_transpose(image)
-                rgb = _to_rgb(upright)
+            with Image.open(io.BytesIO(content), formats=formats) as image:
+                if not image.info.get("progressive"):  # those are held whole at full size anyway
+                    image.draft("RGB", (WORKING // 2, WORKING // 2))  # JPEG: 1/2, 1/4 or 1/8
+                _check_size(name, image)
+                rgb = _to_rgb(ImageOps.exif_transpose(image))
+                rgb.thumbnail((WORKING, WORKING))
     except UnidentifiedImageError as exc:
-        raise InputError(f"{path}: not a picture that can be read; use JPEG or PNG") from exc
-    except FileNotFoundError as exc:
-        raise InputError(f"{path}: no such file; check the name") from exc
+        raise InputError(f"{name}: {_unknown(content)}") from exc
     except InputError:
         raise
     except Image.DecompressionBombError as exc:
-        raise InputError(f"{path}: {_too_large()}") from exc
-    except PermissionError as exc:
-        raise InputError(f"{path}: cannot be opened ({exc.strerror})") from exc
+        raise InputError(f"{name}: {_too_large()}") from exc
     except Exception as exc:  # decoders raise anything on hostile bytes, struct.error included
-        raise InputError(f"{path}: damaged or truncated; save it again as JPEG or PNG") from exc
-    return _frame(rgb)
+        raise InputError(f"{name}: damaged or truncated; save it again as JPEG or PNG") from exc
+    return np.asarray(rgb, np.uint8)
+
+
+def centre_face(picture: UInt8) -> UInt8:
+    """Return the (112, 112, 3) pixels that the face encoder sees of a photo framed by hand.
+
+    The largest centred square is taken. With a bundle that has no face detector, a photo must show
+    one face, framed like the training photos: eyes at .485 of the height, crown to chin .74 of it.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.resize(
+        (FRAME, FRAME), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
+    )
+    return np.asarray(square, np.uint8)[MARGIN:-MARGIN, MARGIN:-MARGIN].copy()
 
 
 def to_png(pixels: UInt8) -> bytes:
@@ -79,18 +115,24 @@ def to_png(pixels: UInt8) -> bytes:
     return buffer.getvalue()
 
 
-def _check_size(path: Path, image: Image.Image) -> None:
+def _check_size(name: str, image: Image.Image) -> None:
     width, height = image.size
     if width * height > LARGEST:
-        raise InputError(f"{path}: {_too_large()}")
+        raise InputError(f"{name}: {_too_large()}")
     if min(width, height) < SMALLEST:
         raise InputError(
-            f"{path}: {width} x {height} pixels; {SMALLEST} or more on each side are needed"
+            f"{name}: {width} x {height} pixels; {SMALLEST} or more on each side are needed"
         )
 
 
 def _too_large() -> str:
     return f"more than {LARGEST // 1_000_000} million pixels; make it smaller"
+
+
+def _unknown(content: bytes) -> str:
+    if content[4:8] == b"ftyp":  # ISO 14496-12: what phones call HEIC
+        return "a HEIC, AVIF or video file; save it as JPEG"
+    return "not a picture that can be read; use JPEG or PNG"
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -105,15 +147,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layers = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
     return image.convert("RGB")
-
-
-def _frame(image: Image.Image) -> UInt8:
-    """Cut the largest centred square, resize it to the frame, return the encoder's part of it."""
-    from PIL import Image
-
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.resize(
-        (FRAME, FRAME), Image.Resampling.LANCZOS, (left, top, left + side, top + side)
-    )
-    return np.asarray(square, np.uint8)[MARGIN:-MARGIN, MARGIN:-MARGIN].copy()

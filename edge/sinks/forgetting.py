@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError
-from .journal_file import transaction
+from ..sqlite import transaction
 from .journal_folder import DATABASE, list_set_aside
 from .journal_query import pack, time_clause, unpack
 from .journal_retention import remove_portraits, remove_rows

@@ -17,12 +17,14 @@ from pathlib import Path
 
 from ..errors import ConfigError, StorageError
 from ..events import Event, Kind
+from ..sqlite import is_corrupt, storage_errors, transaction
 from ..storage import write_private
 from .forgetting import Forgotten, forget
-from .journal_file import is_corrupt, open_database, storage_errors, transaction
+from .journal_file import open_database
 from .journal_folder import DATABASE, portrait_path, set_aside, sync_folder
 from .journal_query import Entry, pack, select_events
 from .journal_retention import remove_stray_portraits, tidy
+from .journal_voices import insert_voice
 from .jsonl import as_line
 
 _MIB = 1 << 20
@@ -40,6 +42,7 @@ class JournalSettings:
     keep_days: float = 30.0  # 0 keeps events until `max_mb`
     max_mb: float = 256.0  # of events and portraits together; the oldest go first
     keep_free_mb: float = 64.0  # of the disk, left to the rest of the system
+    embeddings: bool = False  # of voices, which are biometric: for `earsight find`
 
     def __post_init__(self) -> None:
         if min(self.keep_days, self.keep_free_mb) < 0 or self.max_mb < 1:
@@ -171,6 +174,9 @@ class Journal:
                         "WHERE boot_id = ? AND time_sure = 0",
                         (time_s - stamp.monotonic_s, stamp.boot_id),
                     )
+                if self._settings.embeddings and event.voice is not None:
+                    voice = event.voice
+                    insert_voice(self._connection, row or 0, voice.space_id, voice.vector)
                 if event.portrait:
                     written = portrait_path(self._folder, row or 0)
                     write_private(written, event.portrait)

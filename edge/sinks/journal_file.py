@@ -11,18 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 from ..errors import StorageError
+from ..sqlite import error_code, storage_errors, transaction
 from .journal_folder import DATABASE, make_folder, set_aside
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x45617273  # "Ears"
 _BUSY_MS = 5000  # another process (`earsight forget`) may hold the lock this long
 _WAL_LIMIT = 4 << 20  # bytes the log file is cut back to after a burst
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _SURROUNDINGS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -45,6 +44,18 @@ _SCHEMA = (
         crc INTEGER NOT NULL,       -- CRC-32 of body
         body BLOB NOT NULL          -- the event as JSON, UTF-8
     ) STRICT
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS voices (  -- only with [journal] embeddings
+        event INTEGER PRIMARY KEY,
+        space_id TEXT NOT NULL,     -- of the bundle that made it
+        embedding BLOB NOT NULL     -- float32, little endian, unit length
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER IF NOT EXISTS voices_go AFTER DELETE ON events BEGIN
+        DELETE FROM voices WHERE event = old.id;
+    END
     """,
     "CREATE INDEX IF NOT EXISTS events_time ON events (time_s)",
     "CREATE INDEX IF NOT EXISTS events_unsure ON events (boot_id) WHERE time_sure = 0",
@@ -98,44 +109,6 @@ def open_for_reading(folder: Path) -> sqlite3.Connection:
         return connection
 
 
-@contextlib.contextmanager
-def storage_errors(database: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise into one line that says whose fault it is."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        if _code(exc) == sqlite3.SQLITE_FULL:
-            raise StorageError(f"{database}: the disk is full; free some space") from exc
-        raise StorageError(f"{database}: {exc}; check the disk and the folder") from exc
-    except OSError as exc:
-        if isinstance(exc, StorageError):
-            raise
-        raise StorageError(f"{exc.filename or database}: {exc.strerror}; check the disk") from exc
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit all of a block or nothing of it; no other process writes meanwhile."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite may have gone back by itself
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        raise
-
-
-def is_corrupt(exc: sqlite3.Error) -> bool:
-    """Tell whether the file itself is damaged, not the disk, a lock or the space."""
-    return _code(exc) in _CORRUPT
-
-
-def _code(exc: sqlite3.Error) -> int:
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF  # the low byte of an extended code
-
-
 def _open_sound(folder: Path) -> sqlite3.Connection:
     """Open and check the database; a damaged one raises DatabaseError with a corrupt code."""
     database = folder / DATABASE
@@ -186,9 +159,9 @@ def _strangeness(connection: sqlite3.Connection) -> str:
 
 def _is_surroundings(exc: sqlite3.Error, database: Path) -> bool:
     """Tell whether opening failed by disk, lock, space or rights, not by what is in the file."""
-    if _code(exc) == sqlite3.SQLITE_READONLY:  # also what SQLite calls an unknown file format
+    if error_code(exc) == sqlite3.SQLITE_READONLY:  # also what SQLite calls an unknown file format
         return not (os.access(database, os.W_OK) and os.access(database.parent, os.W_OK))
-    return _code(exc) in _SURROUNDINGS
+    return error_code(exc) in _SURROUNDINGS
 
 
 def _damage(reason: str) -> sqlite3.DatabaseError:

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..errors import StorageError
 from ..events import Kind
-from .journal_file import open_for_reading, storage_errors
+from ..sqlite import storage_errors
+from .journal_file import open_for_reading
 from .journal_folder import DATABASE, portrait_path
 
 

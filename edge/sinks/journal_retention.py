@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from .journal_file import transaction
+from ..sqlite import transaction
 from .journal_folder import PORTRAITS, list_set_aside, portrait_path
 
 _ROOM = 0.9  # of the size limit is left filled, so that not every event starts a deletion

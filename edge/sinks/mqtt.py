@@ -18,13 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, EarsightError
 from ..events import Event
 from .discovery import AUDIO_STATES, AVAILABLE, UNAVAILABLE, discovery
 from .jsonl import as_line
-from .mqtt_link import Link, Message
+from .mqtt_link import Link, Message, publish_once
 
 _CLOSE_S = 2.5
+_FORGET_S = 10.0
+_VALUES = ("last_match", "female_percent", "audio", "level_dbfs", "time")  # of the state
 _LONGEST_STATE = 255  # characters that Home Assistant takes for a state
 
 
@@ -77,12 +79,10 @@ class MqttSink:
             RuntimeUnavailable: paho-mqtt is not installed.
             ConfigError: a password or certificate file cannot be used.
         """
-        node = settings.node or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "node"
+        node = _node(settings)
         self._base = f"{settings.prefix}/{node}"
         self._portraits = settings.portraits
-        self._values: dict[str, Any] = dict.fromkeys(
-            ("last_match", "female_percent", "audio", "level_dbfs", "time")
-        )
+        self._values: dict[str, Any] = dict.fromkeys(_VALUES)
         offline = self._availability(UNAVAILABLE)
         self._link = Link(settings, f"earsight-{node}", offline)
         self._link.newest(self._availability(AVAILABLE))
@@ -135,13 +135,36 @@ class MqttSink:
         return Message(f"{self._base}/availability", value.encode(), retain=True)
 
 
+def clear_state(settings: MqttSettings) -> None:
+    """Overwrite what the broker keeps of this node's state, while no daemon does.
+
+    Raises:
+        EarsightError: the broker does not take it.
+        RuntimeUnavailable: paho-mqtt is not installed.
+        ConfigError: a password or certificate file cannot be used.
+    """
+    node = _node(settings)
+    empty = as_line(dict.fromkeys(_VALUES)).encode()
+    message = Message(f"{settings.prefix}/{node}/state", empty, retain=True)
+    if not publish_once(settings, f"earsight-{node}-forget", message, _FORGET_S):
+        raise EarsightError(
+            f"the broker {settings.host} does not take the new state and may still show the last "
+            "name; see to it that it can be reached, then forget again"
+        )
+
+
+def _node(settings: MqttSettings) -> str:
+    return settings.node or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname()) or "node"
+
+
 def _learn(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event changes in the state."""
     values: dict[str, Any] = {}
     if body["kind"] == "heard":
         name = (body.get("decision") or {}).get("name") or "unknown"
         values["last_match"] = name[:_LONGEST_STATE]
-        values["female_percent"] = round(100 * body["traits"]["female"], 1)
+        if body["traits"]:
+            values["female_percent"] = round(100 * body["traits"]["female"], 1)
     if body["kind"] == "audio" and body.get("state") in AUDIO_STATES:
         values["audio"] = body["state"]
     if "level_dbfs" in body:

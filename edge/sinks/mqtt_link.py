@@ -8,6 +8,7 @@ old value cannot overwrite a newer one on the broker.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -71,7 +72,7 @@ class Link:
         self._client.on_connect_fail = lambda *_: self._complain("cannot be reached")
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
-        port = settings.port or (8883 if settings.tls else 1883)
+        port = _port(settings)
         self._where = f"{settings.host}:{port}"
         self._client.connect_async(settings.host, port, settings.keepalive_s)
         self._client.loop_start()
@@ -184,6 +185,34 @@ class Link:
         if not self._complained:
             self._complained = True
             _log.warning("mqtt: the broker %s %s; trying for ever", self._where, what)
+
+
+def publish_once(
+    settings: MqttSettings, client_id: str, message: Message, timeout_s: float
+) -> bool:
+    """Publish one message and disconnect; tell whether the broker acknowledged it in time.
+
+    Raises:
+        RuntimeUnavailable: paho-mqtt is not installed.
+        ConfigError: a password or certificate file cannot be used.
+    """
+    client = _make_client(settings, client_id)
+    try:
+        client.connect(settings.host, _port(settings), settings.keepalive_s)
+    except OSError as exc:
+        _log.warning("mqtt: %s:%d: %s", settings.host, _port(settings), exc)
+        return False
+    client.loop_start()
+    sent = client.publish(message.topic, message.payload, 1, message.retain)
+    with contextlib.suppress(RuntimeError):  # the connection was lost at once
+        sent.wait_for_publish(timeout_s)
+    client.disconnect()
+    client.loop_stop()
+    return sent.is_published()
+
+
+def _port(settings: MqttSettings) -> int:
+    return settings.port or (8883 if settings.tls else 1883)
 
 
 def _make_client(settings: MqttSettings, client_id: str) -> Client:

@@ -181,8 +181,11 @@ def _draw_voice(sheet: _Canvas, energies: Float32, seconds: float) -> None:
         sheet.text(x, box.top + box.height + 7, f"{tick:g} s", 11, SOFT, anchor="m")
 
 
-def _draw_traits(sheet: _Canvas, traits: Traits) -> None:
+def _draw_traits(sheet: _Canvas, traits: Traits | None) -> None:
     sheet.card(_TRAITS, "Heard in it")
+    if traits is None:
+        sheet.text(_TRAITS.left + 20, _TRAITS.top + 46, "This bundle estimates no traits.", 15, INK)
+        return
     rows = [
         ("Female", f"{traits.female:.0%}", traits.female),
         ("Child", f"{traits.child:.0%}", traits.child),
@@ -209,12 +212,14 @@ def _draw_people(sheet: _Canvas, matches: tuple[Match, ...], gallery: Gallery) -
     sheet.card(_PEOPLE, "Nearest faces of the gallery")
     if not matches:
         sheet.text(_PEOPLE.left + 20, _PEOPLE.top + 48, "Nobody is enrolled.", 15, INK)
-    thumbnails = {person.id: person.thumbnail for person in gallery.people}
     width = 100
     gap = (_PEOPLE.width - 40 - FACES * width) // (FACES - 1)
     for column, match in enumerate(matches):
         left, top = _PEOPLE.left + 20 + column * (width + gap), _PEOPLE.top + 44
-        sheet.picture(_Box(left, top, width, width), _thumbnail(thumbnails[match.id], match), 8)
+        png = gallery.thumbnail(match.id)
+        sheet.picture(_Box(left, top, width, width), _thumbnail(png, match), 8)
+        if not png:  # known by voice only, or removed meanwhile
+            sheet.text(left + width // 2, top + 42, "no picture", 12, SOFT, anchor="m")
         sheet.text(left, top + 106, match.name, 12, INK, width + gap - 6)
         sheet.text(left + width, top + 127, f"{match.score:.2f}", 12, SOFT, anchor="r")
         sheet.bar(_Box(left, top + 132, width - 36, 6), match.score)
@@ -223,6 +228,8 @@ def _draw_people(sheet: _Canvas, matches: tuple[Match, ...], gallery: Gallery) -
 def _thumbnail(png: bytes, match: Match) -> Image.Image:
     from PIL import Image
 
+    if not png:
+        return Image.new("RGB", (1, 1), TRACK)
     try:
         with Image.open(io.BytesIO(png), formats=("PNG",)) as face:
             if max(face.size) > LARGEST_THUMBNAIL:

@@ -21,18 +21,23 @@ _GREYS = np.arange(8, 239, 10)  # levels of xterm's colours 232..255
 def describe(sighting: Sighting) -> str:
     """Return a few lines of plain text about one sighting."""
     utterance, traits = sighting.utterance, sighting.voice.traits
-    lines = [
-        f"{printable(utterance.source)}  {utterance.start_s:.1f} to {utterance.end_s:.1f} s",
-        f"  voice  female {traits.female:.0%}, child {traits.child:.0%}, "
-        f"pitch {traits.f0_hz:.0f} Hz, vocal tract {traits.vocal_tract_cm:.1f} cm",
-    ]
-    if traits.age_years is not None and traits.age_interval is not None:
+    lines = [f"{printable(utterance.source)}  {utterance.start_s:.1f} to {utterance.end_s:.1f} s"]
+    if traits is not None:
+        lines.append(
+            f"  voice  female {traits.female:.0%}, child {traits.child:.0%}, "
+            f"pitch {traits.f0_hz:.0f} Hz, vocal tract {traits.vocal_tract_cm:.1f} cm"
+        )
+    if traits is not None and traits.age_years is not None and traits.age_interval is not None:
         low, high = traits.age_interval
         lines.append(f"         age about {traits.age_years:.0f} ({low:.0f} to {high:.0f})")
     width = max((len(m.name) for m in sighting.matches), default=0)
     for match in sighting.matches:
         label = "faces" if match.rank == 1 else ""
         lines.append(f"  {label:5}  {match.rank}. {match.name:{width}}  {match.score:+.2f}")
+    if sighting.verdict is not None and sighting.matches:
+        verdict, best = sighting.verdict, sighting.matches[0]
+        who = f"{best.name}, probability {verdict.probability:.0%}" if verdict.named else "unknown"
+        lines.append(f"  who    {who}: {verdict.why}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,1 @@
+"""The face detector that a bundle carries: adopted, completed with pose maps, measured."""

@@ -1,0 +1,39 @@
+"""Matching and sex of damaged voices against clean photos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..metrics import Bool, Float64, matching, queries_counted
+from ..population.law import Person
+from .bootstrap import Estimate, estimate, mean_of
+from .degrade import CONDITIONS
+from .observe import Observed
+from .portraits import ADULT
+
+CLEAN = "draw 0"  # the same clip, undamaged
+
+
+def robustness(
+    seen: Observed, people: Sequence[Person], allowed: Mapping[str, Bool], weights: Float64
+) -> dict[str, dict[str, Estimate]]:
+    """Return condition → figures of one backend: 1:2 matching voice → face, sex of adults."""
+    male = np.array([p.male for p in people])
+    adult = np.array([p.years >= ADULT for p in people])
+    table: dict[str, dict[str, Estimate]] = {}
+    for name in (CLEAN, *CONDITIONS):
+        voice = seen.voices[name]
+        right = (voice.traits["female"] > 0) == ~male
+        figures = {"sex_accuracy": mean_of(np.where(adult, right, np.nan), weights)}
+        for stratum in ("U", "G"):
+            values = [
+                matching(voice.embedding @ faces.T, allowed[stratum], (2,), weights)[0]
+                for faces in seen.faces
+            ]
+            figures[f"matching_1_2_v2f_{stratum}"] = estimate(
+                np.mean(values, axis=0), queries_counted(allowed[stratum], 2)
+            )
+        table["clean" if name == CLEAN else name] = figures
+    return table

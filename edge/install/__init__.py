@@ -1,0 +1,1 @@
+"""New models for a device: their signature, the folder they live in, the step back."""

@@ -1,0 +1,1 @@
+"""What `earsight support-dump` packs: facts about the device, and about nobody."""

@@ -1,0 +1,190 @@
+"""What the page answers, as plain values; `app.py` puts them on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .. import __version__
+from ..config import DeviceConfig, Effective, flatten, gallery_path, journal_folder, to_tree
+from ..config_reference import REFERENCE, SECTIONS
+from ..errors import EarsightError, InputError, StorageError
+from ..face.decoder import CAPTION, HONESTY
+from ..face.gallery import sample_gallery_path
+from ..service import Command
+from ..sinks.journal_folder import portrait_path
+from ..sinks.journal_query import Entry, read_events
+from ..vitals import Device
+from .enrolment import Outcome, Photo, enrol, remove
+from .feed import Feed
+from .metrics import CONTENT_TYPE, render
+from .status import Board, describe
+from .tally import Tally
+
+HISTORY = 20  # entries of a page
+FAULT_OF_THE_ASKER = (3, 6)  # exit codes: a name, a photo
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response."""
+
+    content: bytes
+    media_type: str = "application/json"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Views:
+    """Everything the page can be asked, a method each; any thread may call them."""
+
+    def __init__(self, device: Device, feed: Feed, tally: Tally, effective: Effective) -> None:
+        self._device = device
+        self._feed = feed
+        self._tally = tally
+        self._board = Board()
+        self.effective = effective  # the configuration in force; another one at each reload
+
+    def state(self) -> dict[str, Any]:
+        """Return how the daemon is."""
+        return describe(self._device.vitals(), self._board)
+
+    def describe(self) -> Answer:
+        """Answer with how the daemon is."""
+        return to_json(self.state())
+
+    def health(self) -> Answer:
+        """Answer 200 while sound and inference get on, else 503."""
+        vitals = self._device.vitals()
+        alive = vitals is not None and vitals.alive
+        audio = vitals.audio.state if vitals else "starting"
+        return to_json({"alive": alive, "audio": audio}, 200 if alive else 503)
+
+    def metrics(self) -> Answer:
+        """Answer with every figure."""
+        text = render(self._device.vitals(), self._tally.totals(), self._feed.watchers)
+        return Answer(text.encode(), CONTENT_TYPE)
+
+    def about(self) -> Answer:
+        """Answer with the words that stand beside every portrait."""
+        return to_json({"version": __version__, "caption": CAPTION, "honesty": HONESTY})
+
+    def settings(self) -> Answer:
+        """Answer with every key: value, origin, meaning."""
+        values = flatten(to_tree(self.effective.config))
+        keys = [
+            {
+                "key": key,
+                "value": value,
+                "origin": self.effective.origins[key],
+                "text": REFERENCE[key].text,
+            }
+            for key, value in values
+        ]
+        return to_json({"sections": dict(SECTIONS), "keys": keys})
+
+    def history(self, until: str) -> Answer:
+        """Answer with what was heard before a time, newest first.
+
+        Args:
+            until: ISO 8601 with a zone; "" for now.
+        """
+        journal = self.effective.config.journal
+        if not journal.enabled:
+            return to_json({"kept": False, "entries": [], "more": False})
+        try:
+            before = datetime.fromisoformat(until) if until else None
+        except ValueError:
+            return refuse(f"'{until}' is no time", 400)
+        try:
+            found = read_events(journal_folder(journal), None, before, "heard", HISTORY + 1)
+        except StorageError as exc:
+            return refuse(str(exc), 503)
+        entries = [_entry(entry) for entry in found[:HISTORY]]
+        return to_json({"kept": True, "entries": entries, "more": len(found) > HISTORY})
+
+    def kept_portrait(self, event_id: int) -> Answer:
+        """Answer with the portrait of an event of the journal."""
+        folder = journal_folder(self.effective.config.journal)
+        try:
+            return _picture(portrait_path(folder, event_id).read_bytes())
+        except OSError:
+            return refuse("no such portrait", 404)
+
+    def live_portrait(self, number: int) -> Answer:
+        """Answer with the portrait of one of the newest events, by sequence number."""
+        return _picture(self._feed.portrait(number))
+
+    def people(self) -> Answer:
+        """Answer with the people who are ranked."""
+        vitals = self._device.vitals()
+        people = vitals.gallery.people if vitals else ()
+        sample = gallery_path(self.effective.config.gallery) == sample_gallery_path()
+        found = [{"id": person.id, "name": person.name} for person in people]
+        return to_json({"sample": sample, "people": found})
+
+    def person_picture(self, person_id: str) -> Answer:
+        """Answer with the small picture of a person."""
+        vitals = self._device.vitals()
+        people = vitals.gallery.people if vitals else ()
+        return _picture(next((p.thumbnail for p in people if p.id == person_id), None))
+
+    def mute(self, body: bytes) -> Answer:
+        """Stop listening, or go on: {"muted": true}."""
+        try:
+            muted = json.loads(body)["muted"]
+        except (ValueError, KeyError, TypeError):
+            muted = None
+        if not isinstance(muted, bool):
+            return refuse('send {"muted": true} or {"muted": false}', 400)
+        command: Command = "mute on" if muted else "mute off"
+        self._device.ask(command)
+        return to_json({"muted": muted}, 202)
+
+    def enrol(self, name: str, consent_by: str, photos: Sequence[Photo]) -> Answer:
+        """Add a person, then let the daemon read its people again."""
+        return self._change(lambda config: enrol(config, name, consent_by, photos))
+
+    def remove(self, person_id: str) -> Answer:
+        """Remove a person, then let the daemon read its people again."""
+        return self._change(lambda config: remove(config, person_id))
+
+    def _change(self, change: Callable[[DeviceConfig], Outcome]) -> Answer:
+        try:
+            outcome = change(self.effective.config)
+        except EarsightError as exc:
+            return refuse(str(exc), 422 if isinstance(exc, InputError) else 500)
+        if not outcome.done:
+            return refuse(outcome.said, 422 if outcome.exit_code in FAULT_OF_THE_ASKER else 500)
+        self._device.ask("reload")
+        return to_json({"said": outcome.said}, 201)
+
+
+def to_json(value: Any, status: int = 200) -> Answer:
+    """Return an answer in JSON."""
+    return Answer(json.dumps(value, allow_nan=False).encode(), status=status)
+
+
+def refuse(reason: str, status: int) -> Answer:
+    """Return an answer that says why not."""
+    return to_json({"error": reason}, status)
+
+
+def _picture(png: bytes | None) -> Answer:
+    return Answer(png, "image/png") if png else refuse("no such picture", 404)
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    """Return an event of the journal as the page lists it."""
+    when = datetime.fromtimestamp(entry.time_s, UTC).isoformat(timespec="milliseconds")
+    portrait = f"/portraits/kept/{entry.id}" if entry.portrait else None
+    return {
+        **entry.body,
+        "id": entry.id,
+        "time": when,
+        "time_sure": entry.time_sure,
+        "portrait": portrait,
+    }

@@ -1,0 +1,1 @@
+"""Proof on ARM userland: three Debian roots run under emulation and are compared with x86."""

@@ -1,0 +1,107 @@
+"""Enrolment from the page: real photos in, the command in a process of its own, nothing on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.config import DeviceConfig, GallerySettings
+from edge.errors import InputError
+from edge.face.gallery import sample_gallery_path
+from edge.people.opening import read_gallery
+from edge.web.enrolment import Photo, enrol, own_gallery, remove
+from tests.faces import bad_files, jpeg, photo_of, rendered_faces
+from tests.web_visitor import Visitor, served
+
+pytest.importorskip("starlette", reason="needs the page's server: pip install 'earsight[web]'")
+pytest.importorskip("python_multipart", reason="needs: pip install 'earsight[web]'")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> DeviceConfig:
+    folder = tmp_path_factory.mktemp("device")
+    return DeviceConfig(gallery=GallerySettings(path=str(folder / "people.gallery")))
+
+
+def names(config: DeviceConfig) -> list[str]:
+    return [person.name for person in read_gallery(Path(config.gallery.path)).people]
+
+
+def form(fields: dict[str, str], photos: list[bytes]) -> tuple[bytes, str]:
+    """Return a multipart body and its type."""
+    parts = [
+        f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}'.encode()
+        for name, text in fields.items()
+    ]
+    parts += [
+        f'Content-Disposition: form-data; name="photo"; filename="{number}.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n".encode() + photo
+        for number, photo in enumerate(photos)
+    ]
+    body = b"".join(b"--frontier\r\n" + part + b"\r\n" for part in parts) + b"--frontier--\r\n"
+    return body, "multipart/form-data; boundary=frontier"
+
+
+def send(visitor: Visitor, fields: dict[str, str], photos: list[bytes]) -> tuple[int, Any]:
+    body, kind = form(fields, photos)
+    answer = visitor.ask("POST", "/api/people", body, Content_Type=kind)
+    return answer.status, answer.json()
+
+
+def test_a_person_is_enrolled_and_removed_over_the_wire(
+    config: DeviceConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    faces = rendered_faces()
+    good = [jpeg(photo_of(faces[0], seed=seed)) for seed in (1, 2)]
+    fields = {"name": "--Zoë O'Hara", "consent_by": "Zoë"}
+    with served(config=config) as visitor:
+        status, said = send(visitor, fields, good)
+        assert status == 201, said
+        assert "--Zoë O'Hara is u0001, with 2 photos" in said["said"]
+        assert names(config) == ["--Zoë O'Hara"]
+        assert visitor.device.asked == ["reload"]
+        status, said = send(visitor, fields, [b"not a picture"])
+        assert status == 422
+        assert said["error"].startswith("0.jpg: not a picture")
+        assert send(visitor, fields, [])[0] == 422
+        assert send(visitor, {**fields, "consent_by": ""}, good)[0] == 422
+        assert visitor.ask("DELETE", "/api/people/u0001").status == 201
+        assert names(config) == []
+        assert visitor.ask("DELETE", "/api/people/u0001").status == 422
+        assert visitor.device.asked == ["reload", "reload"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_photo_leaves_the_others(config: DeviceConfig) -> None:
+    face = rendered_faces()[1]
+    good = Photo("good.jpg", jpeg(photo_of(face)))
+    bad = [Photo(name, content) for name, content, _ in bad_files(face)][:2]
+    handles = len(os.listdir("/proc/self/fd"))
+    outcome = enrol(config, "Berta", "Berta", [*bad, good])
+    assert outcome.done
+    assert outcome.exit_code == InputError.exit_code
+    assert all(photo.name in outcome.said for photo in bad)
+    assert "/proc/" not in outcome.said
+    assert len(os.listdir("/proc/self/fd")) == handles
+    assert "Berta" in names(config)
+    assert remove(config, "Berta").done
+    assert not remove(config, "Berta").done
+
+
+def test_the_sample_that_ships_is_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    assert own_gallery(DeviceConfig()) == tmp_path / "people.gallery"
+    given = replace(DeviceConfig(), gallery=GallerySettings(path=str(sample_gallery_path())))
+    assert own_gallery(given) == tmp_path / "people.gallery"
+
+
+def test_no_photo_is_no_enrolment(config: DeviceConfig) -> None:
+    with pytest.raises(InputError, match="no photo"):
+        enrol(config, "Ada", "Ada", [])
