@@ -42,7 +42,7 @@ MANIFEST = "manifest.json"
 REQUIRED_MODELS = ("voice_encoder",)
 KNOWN_MODELS = (*REQUIRED_MODELS, "face_encoder", "portrait_decoder", "face_detector")
 # left out while empty, so that an older earsight reads the bundle
-LATER_SECTIONS = ("compiled", "face_detector")
+LATER_SECTIONS = ("compiled", "face_detector", "decision")
 REQUIRED_TRAITS = ("female", "child", "ln_f0", "ln_vtl")
 
 

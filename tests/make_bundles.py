@@ -147,7 +147,7 @@ FAULTS = {
         "frontend", "spec", "hop", value=200, expected="frontend.fingerprint"
     ),
     "frontend_other_tables": _set("frontend", "fingerprint", value=ZEROS),
-    "model_missing": _drop("models", "face_encoder"),
+    "model_missing": _drop("models", "voice_encoder"),
     "model_unknown": _rename("models", "portrait_decoder", to="mouth", expected="models.mouth"),
     "file_damaged": _set(*FILE, "sha256", value=ZEROS),
     "file_truncated": _set(*FILE, "bytes", value=1),

@@ -28,7 +28,14 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "firmware_cfg/README.md"]
 PARSERS = {"earsight": build_parser(), "earsight-convert": convert_cli._parser()}
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
-SYSTEM = {"pip", "git", "cd", "sudo", "openssl", "."}  # first words of shell lines that are not ours
+SYSTEM = {
+    "pip",
+    "git",
+    "cd",
+    "sudo",
+    "openssl",
+    ".",
+}  # first words of shell lines that are not ours
 
 
 def section(title: str) -> str:
@@ -104,7 +111,7 @@ def test_the_json_has_exactly_the_documented_keys() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", section("The JSON it prints"), re.DOTALL)
     sighting = Sighting(
         Utterance(np.zeros(1, np.float32), 0.0, 1.0, "x"),
-        VoicePrint(np.ones(1, np.float32), Traits(0.5, 0.5, 100.0, 15.0), 1),
+        VoicePrint(np.ones(1, np.float32), Traits(0.5, 0.5, 100.0, 15.0, 40.0, (20.0, 60.0)), 1),
         (Match(1, "u0001", "x", 0.5),),
         None,
         Timings(1.0, 1.0, 1.0, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from edge.embed.encoder import FaceEncoder, VoiceEncoder
 from edge.embed.quantization import dequantize, quantize
 from edge.errors import BundleError, NoSpeechError
 from edge.face.gallery import Gallery
-from edge.manifest import TensorInfo
+from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo
 from edge.pipeline import Ear
 from edge.types import Recording, Utterance
 from tests.fakes import DIM, SPACE, FakeBundle, FakeModel, hear
@@ -161,11 +162,29 @@ def test_silence_is_an_error_that_says_so() -> None:
 def test_the_public_json_has_exactly_these_keys() -> None:
     found = Ear(FakeBundle(), gallery()).look(utterance()).as_json("out/portrait.png")
     assert list(found) == [
-        "source", "start_s", "end_s", "matches", "traits", "portrait", "timings_ms",
+        "source", "start_s", "end_s", "matches", "verdict", "traits", "portrait", "timings_ms",
     ]  # fmt: skip
     assert list(found["matches"][0]) == ["rank", "id", "name", "score"]
-    assert list(found["traits"]) == ["female", "child", "f0_hz", "vocal_tract_cm"]
+    assert list(found["traits"]) == [
+        "female", "child", "f0_hz", "vocal_tract_cm", "age_years", "age_interval",
+    ]  # fmt: skip
     assert list(found["timings_ms"]) == ["frontend", "encode", "match", "decode"]
+
+
+def test_a_calibrated_bundle_gives_a_verdict() -> None:
+    law = ScoreLaw((0.0, 0.3), (1, 100), (0.5, 0.5), ((0.9, 0.95), (0.4, 0.5)), (9, 9), (-5, -7))
+    decision = DecisionInfo((0.001, 0.1), (0.5, 0.01), law, law, 9)
+    bundle = FakeBundle()
+    bundle.manifest = dataclasses.replace(bundle.manifest, decision=decision)
+    strict = Ear(bundle, gallery(), top=1, false_match_rate=0.001).look(utterance())
+    lax = Ear(bundle, gallery(), top=1, false_match_rate=0.1).look(utterance())
+    assert len(strict.matches) == len(lax.matches) == 1
+    assert strict.verdict is not None
+    assert lax.verdict is not None
+    assert strict.verdict.probability == lax.verdict.probability
+    assert lax.as_json(None)["verdict"]["named"] == lax.verdict.named
+    assert (strict.verdict.named, lax.verdict.named) in ((False, False), (False, True))
+    assert "among 6 people" in strict.verdict.why
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])

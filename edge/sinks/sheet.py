@@ -30,7 +30,7 @@ SYSTEM_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "FreeSans.ttf")
 LARGEST_THUMBNAIL = 1024  # pixels a side
 F0_RANGE_HZ = (70.0, 400.0)  # from a low man to a high child
 TRACT_RANGE_CM = (9.5, 20.5)
-AGE_RANGE = (0.0, 90.0)  # years
+AGE_RANGE = (4.0, 90.0)  # years
 
 PAPER, CARD, EDGE = "#f4f1ec", "#ffffff", "#e6e1d8"
 INK, SOFT, TRACK, ACCENT = "#22242b", "#6f7380", "#ece8e1", "#3d6b8e"
