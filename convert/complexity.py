@@ -21,10 +21,10 @@ def _macs_of(layer: Any) -> int:
     if kind not in ("Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "Dense"):
         return 0
     if kind == "DepthwiseConv2D":
-        return math.prod(layer.output_shape[1:]) * math.prod(layer.kernel_size)
-    kernel = math.prod(layer.kernel.shape)
+        return int(math.prod(layer.output_shape[1:]) * math.prod(layer.kernel_size))
+    kernel = int(math.prod(layer.kernel.shape))
     if kind == "Dense":
-        return kernel * math.prod(layer.output_shape[1:-1])
+        return kernel * int(math.prod(layer.output_shape[1:-1]))
     # a transposed convolution visits its kernel once for each input position
     positions = layer.input_shape if kind == "Conv2DTranspose" else layer.output_shape
-    return kernel * math.prod(positions[1:-1])
+    return kernel * int(math.prod(positions[1:-1]))

@@ -34,11 +34,11 @@ METHODS = {
 SHIPPED, FROM_TRAITS, TRUE = "typical, from the embedding", "typical, from the traits", "true face"
 INTRODUCTION = """# Portraits: Speech2Face as published, and what ships
 
-The test split's people drawn from one clip of 2.6 s by each method (the sheet beside this file shows
-some of them). The first four tell the feature of the speaker's own face and draw that face, with the
-three losses of Speech2Face or all but one; the others draw the typical person. Sharpness is the mean
-|Laplacian|; sex and age band are read back by a network that shares nothing with the bundle; 1:2
-matches the portrait, as the face encoder sees it, with a photo of the speaker.
+The test split's people drawn from one clip of 2.6 s by each method (the sheet beside this file
+shows some of them). The first four tell the feature of the speaker's own face and draw that face,
+with the three losses of Speech2Face or all but one; the others draw the typical person. Sharpness
+is the mean |Laplacian|; sex and age band are read back by a network that shares nothing with the
+bundle; 1:2 matches the portrait, as the face encoder sees it, with a photo of the speaker.
 
 Made by `earsight-convert portraits --work WORK --out docs/portraits.md`.
 
@@ -92,7 +92,7 @@ def compare_portraits(recipe: Recipe, work: Path, scale: Scale) -> tuple[str, by
     )
     embedding = _cells(encoders.embed_voices(codes), photos, data, rows)
     lines.append(f"| the embedding itself | – | – | – | {embedding} |")
-    return "\n".join([head, *lines]) + "\n", _sheet(drawn, data, rows)
+    return INTRODUCTION + "\n".join([head, *lines]) + "\n", _sheet(drawn, data, rows)
 
 
 def _published(

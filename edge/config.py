@@ -55,6 +55,7 @@ class GallerySettings:
     path: str = ""
     top: int = 5
     key_file: str = ""
+    engine: str = ""
     review_days: int = 14
 
 

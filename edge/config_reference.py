@@ -78,6 +78,9 @@ REFERENCE: Mapping[str, Key] = {
     "gallery.key_file": Key(
         "key of an encrypted gallery; empty: systemd's credential earsight-people, if there is one"
     ),
+    "gallery.engine": Key(
+        "qdrant:http://HOST:6333 searches there, for millions of people; empty: on this machine"
+    ),
     "gallery.review_days": Key(
         'days that a voice waits for an answer to "was this ...?"; 0: nobody is asked', (0, 365)
     ),

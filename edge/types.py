@@ -126,6 +126,7 @@ class Sighting:
                 {"rank": m.rank, "id": m.id, "name": m.name, "score": round(m.score, 4)}
                 for m in self.matches
             ],
+            "verdict": self.verdict.as_json() if self.verdict else None,
             "traits": self.voice.traits.as_json() if self.voice.traits else None,
             "portrait": portrait_path,
             "timings_ms": {

@@ -3,7 +3,8 @@
 Run: make bench, or python tests/bench.py [--bundle NAME.bundle] [--out out/bench.json]
 
 Times are wall times of one thread, medians of many runs; those of the front-end are described in
-`bench_frontend.py`. Without a bundle only the front-end and the start-up are measured.
+`bench_frontend.py`, those of the search among many people in `bench_gallery.py`. Without a bundle
+only the front-end, the start-up and that search are measured.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from edge.pipeline import Ear
 from edge.runtime import find_backend
 from edge.storage import write_private
 from edge.types import Utterance
-from tests import bench_frontend
+from tests import bench_frontend, bench_gallery
 
 LOOKS = 30  # utterances timed
 STARTS = 7  # processes timed
@@ -79,7 +80,9 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     for row in rows:
         print(f"{row.name:{width}}  {row.value:10.3f}  {row.unit}")
-    result = {"machine": machine, "rows": [asdict(row) for row in rows]}
+    gallery = list(bench_gallery.rows())
+    print("\nsearch for the ten best, one thread", *bench_gallery.lines(gallery), sep="\n")
+    result = {"machine": machine, "rows": [asdict(row) for row in rows], "gallery": gallery}
     write_private(args.out, (json.dumps(result, indent=2) + "\n").encode())
     print(f"\nwritten to {args.out}")
 

@@ -4,17 +4,19 @@ Run: make bench, or python -m tests.bench_gallery [--rows 1000 10000 100000 1000
 
 Every search runs on one thread and finds the ten best of random unit vectors with 128 dimensions,
 which is the hardest case: nothing can be skipped. Times are CPU times of that thread, medians; the
-three take turns, so that whatever else the machine does meets all of them. "naive" is the scan that this replaced:
-NumPy's product and sum over all rows, then a sort. FAISS is its flat index of inner products
-(https://github.com/facebookresearch/faiss), exact and float32.
+three take turns, so that whatever else the machine does meets all of them. "naive" is the scan that
+this replaced: NumPy's product and sum over all rows, then a sort. FAISS is its flat index of inner
+products (https://github.com/facebookresearch/faiss), exact and float32.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,10 @@ Search = Callable[[np.ndarray], Any]
 
 
 def rows(counts: tuple[int, ...] = ROWS) -> Iterator[dict[str, float]]:
-    """Yield for each number of people the milliseconds of each search, ratios and memory."""
+    """Yield for each number of people that fits milliseconds of each search, ratios, memory."""
     for count in counts:
+        if 3 * 4 * DIM * count > _available_bytes():
+            continue
         vectors, queries = _units(count, 15), _units(64, 16)
         index = FlatIndex(vectors)
         searches: dict[str, Search] = {"earsight": lambda q: index.nearest(q, TOP)[0]}  # noqa: B023
@@ -55,7 +59,8 @@ def rows(counts: tuple[int, ...] = ROWS) -> Iterator[dict[str, float]]:
 
 def lines(found: list[dict[str, float]]) -> Iterator[str]:
     """Yield a table of what `rows` found."""
-    yield f"{'people':>10} {'earsight':>12} {'naive':>12} {'FAISS flat':>12} {'to FAISS':>9} {'MB':>7}"
+    titles = ("earsight", "naive", "FAISS flat")
+    yield f"{'people':>10} {' '.join(f'{t:>12}' for t in titles)} {'to FAISS':>9} {'MB':>7}"
     for row in found:
         cells = [
             f"{row[key]:9.3f} ms" if key in row else f"{'-':>12}"
@@ -63,6 +68,15 @@ def lines(found: list[dict[str, float]]) -> Iterator[str]:
         ]
         ratio = f"{row['to_faiss']:9.2f}" if "to_faiss" in row else f"{'-':>9}"
         yield f"{row['people']:10.0f} {' '.join(cells)} {ratio} {row['scanned_mb']:7.1f}"
+
+
+def _available_bytes() -> float:
+    """Return what can be allocated without swapping; much, where nobody says."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return float("inf")
+    return 1024.0 * int(re.search(r"MemAvailable: +(\d+)", text)[1])
 
 
 def _take_turns(searches: dict[str, Search], queries: np.ndarray) -> dict[str, float]:

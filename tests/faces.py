@@ -66,9 +66,10 @@ def photo_of(
     head = np.asarray(Image.fromarray(face).resize((side, side), Image.Resampling.LANCZOS))
     rows = np.clip(np.arange(height) - top, 0, side - 1)
     columns = np.clip(np.arange(width) - left, 0, side - 1)
-    canvas = head[rows][:, columns].astype(float)
-    canvas[:, :left] = canvas[:, left + side :] = head[0].mean(axis=0)
-    canvas += rng.normal(0, 3, canvas.shape)
+    canvas = head[rows][:, columns].astype(np.int16)
+    ground = head[0].mean(axis=0).astype(np.int16)
+    canvas[:, :left], canvas[:, left + side :] = ground, ground
+    canvas += rng.integers(-5, 6, canvas.shape, np.int8)
     return Image.fromarray(canvas.clip(0, 255).astype(np.uint8))
 
 

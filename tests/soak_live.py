@@ -93,7 +93,7 @@ class Daemon:
             sinks_waiting=sum(
                 round(float(n)) for n in re.findall(r"earsight_sink_waiting{\S+} (\S+)", metrics)
             ),
-            listening='audio_state{state="listening"} 1' in metrics,
+            listening='earsight_audio_state{state="listening"} 1' in metrics,
         )
 
     def _metrics(self) -> str:
@@ -107,7 +107,10 @@ def soak(seconds: float, folder: Path) -> Soaked:
     """Let the daemon hear for a time and look at it every ten seconds."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(sound_server(folder, RATE))
-        daemon = stack.enter_context(_daemon(folder, seconds))
+        broker = Broker(folder) if MOSQUITTO is not None else None
+        if broker is not None:
+            stack.callback(broker.kill)
+        daemon = stack.enter_context(_daemon(folder, broker))
         player = _play(server, make_sound(seconds + 30), folder)
         stack.callback(player.kill)
         began = time.monotonic()
@@ -119,12 +122,12 @@ def soak(seconds: float, folder: Path) -> Soaked:
 
 
 @contextlib.contextmanager
-def _daemon(folder: Path, seconds: float) -> Iterator[Daemon]:
+def _daemon(folder: Path, broker: Broker | None) -> Iterator[Daemon]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = folder / "device.toml"
-    config.write_text(_configuration(folder, port), encoding="utf-8")
+    config.write_text(_configuration(folder, port, broker), encoding="utf-8")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EARSIGHT_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "edge", "run", "--config", str(config), "--json"],
@@ -148,15 +151,15 @@ def _daemon(folder: Path, seconds: float) -> Iterator[Daemon]:
         process.wait()
 
 
-def _configuration(folder: Path, port: int) -> str:
+def _configuration(folder: Path, port: int, broker: Broker | None) -> str:
     lines = [
         f'[journal]\nfolder = "{folder}/journal"',
         f"[web]\nenabled = true\nport = {port}",
         "[audio]\nzeros_s = 0.0",  # between two plays the sink gives zeros, as no room does
         '[service]\nlog = "warning"',
     ]
-    if MOSQUITTO is not None:
-        lines.append(f'[mqtt]\nenabled = true\nhost = "127.0.0.1"\nport = {Broker(folder).port}')
+    if broker is not None:
+        lines.append(f'[mqtt]\nenabled = true\nhost = "127.0.0.1"\nport = {broker.port}')
     return "\n".join(lines)
 
 
@@ -174,7 +177,7 @@ def _read(process: subprocess.Popen[str], events: list[dict[str, Any]]) -> None:
 
 
 def _number(text: str, pattern: str) -> float:
-    found = re.search(pattern, text)
+    found = re.search(rf"^{pattern}", text, re.MULTILINE)
     if found is None:
         raise SystemExit(f"no {pattern} in what the daemon tells")
     return float(found[1])

@@ -66,7 +66,7 @@ def test_labelled_photos_are_counted(tmp_path: Path) -> None:
 
 def test_scenes_are_the_same_for_any_number_of_workers(shared: Path) -> None:
     pytest.importorskip("numba")
-    span = SceneRange(PoseRange(40.0, 20.0, 20.0), 96, 0.4, 0.9)
+    span = SceneRange(PoseRange(40.0, 20.0, 20.0), True, 96, 0.4, 0.9)
     geometry = shared / "data" / "makehuman" / "slim_z.npz"
     first, second = draw_scenes(span, 2, geometry, 5, 1)
     (again,) = draw_scenes(span, 1, geometry, 5, 1)

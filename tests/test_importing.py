@@ -103,16 +103,7 @@ def test_the_device_hears_with_it(bundle, shared, tmp_path, capsys):
 
 
 def test_a_network_without_a_voice_makes_no_bundle(tmp_path, capsys):
-    shapes = {
-        "lin1": (256, 10), "lin2": (256, 256), "lin3": (512, 256), "convT_64": (32, 32, 4, 4),
-        "convT1": (32, 32, 4, 4), "convT2": (32, 32, 4, 4), "convT3": (32, 3, 4, 4),
-    }  # fmt: skip
-    tensors = {}
-    for name, shape in shapes.items():
-        out = shape[1] if len(shape) == 4 else shape[0]
-        tensors[f"decoder.{name}.weight"] = torch_files.random_tensor(name, shape)
-        tensors[f"decoder.{name}.bias"] = np.zeros(out, np.float32)
-    torch_files.save_zip(tmp_path / "vae.pt", tensors)
+    torch_files.save_zip(tmp_path / "vae.pt", {"decoder.lin1.weight": np.ones(3, np.float32)})
     arguments = ["import", str(tmp_path / "vae.pt"), "--layout", "celeba-decoder"]
     assert main([*arguments, "--out", str(tmp_path / "vae.bundle"), "--samples", "2"]) == 4
     assert "needs a voice encoder" in capsys.readouterr().err
@@ -148,13 +139,6 @@ def test_a_worker_that_wants_too_much_memory_is_stopped_and_says_so(tmp_path):
     program = tmp_path / "hungry.py"
     program.write_text("import sys\nx = bytearray(int(sys.argv[1]))\nopen(sys.argv[2], 'w')\n")
     out = tmp_path / "out"
-
-    def run(size: int):
-        # the module is found through the working folder of the interpreter's own path
-        return run_worker("runpy", [str(program)], "hungry", out, memory_gib=size)
-
-    with pytest.raises(EarsightError, match=r"hungry: the converter (failed|stopped)"):
-        run(1)
     spec = f"import runpy, sys; sys.argv = ['h', str(3 << 30), {str(out)!r}]"
     with pytest.raises(EarsightError, match=r"limit of 1 GiB .* --memory"):
         run_worker("timeit", ["-n1", "-r1", f"{spec}; runpy.run_path({str(program)!r})"],
@@ -178,6 +162,8 @@ def gated():
     model = tf.keras.Model(given, {"embedding": layers.Dense(16, name="embedding")(x)})
     kernel, _ = model.get_layer("squeeze").get_weights()
     model.get_layer("squeeze").set_weights([kernel * 0.1, np.full(2, -3.0, np.float32)])
+    kernel, bias = model.get_layer("excite").get_weights()
+    model.get_layer("excite").set_weights([kernel, np.linspace(-1, 1, len(bias))])
     return model
 
 
@@ -308,9 +294,9 @@ def test_a_student_learns_from_its_teacher():
     tf.keras.utils.set_random_seed(0)
     teacher, student = network(64), network(16)
     before = [w.copy() for w in teacher.get_weights()]
-    batches = voice_batches(speech_like(6, 4.0, 1), find_layout("x-vector").frontend, 8, seed=1)
+    batches = voice_batches(speech_like(4, 4.0, 1), find_layout("x-vector").frontend, 8, seed=1)
     np.testing.assert_array_equal(batches(3), batches(3))
-    losses = distil(teacher, student, batches, steps=60)
+    losses = distil(teacher, student, batches, steps=30)
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

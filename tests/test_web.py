@@ -274,7 +274,7 @@ def test_a_token_is_exchanged_for_a_cookie(tmp_path: Path) -> None:
             assert "set-cookie" not in answer.headers
 
 
-# --- where it is served -----------------------------------------------------------------------------
+# --- where it is served ---------------------------------------------------------------------------
 
 
 def test_tls(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,8 @@ def form(fields: dict[str, str], photos: list[bytes]) -> tuple[bytes, str]:
     ]
     parts += [
         f'Content-Disposition: form-data; name="photo"; filename="{number}.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n".encode() + photo
+        "Content-Type: image/jpeg\r\n\r\n".encode()
+        + photo
         for number, photo in enumerate(photos)
     ]
     body = b"".join(b"--frontier\r\n" + part + b"\r\n" for part in parts) + b"--frontier--\r\n"
@@ -77,17 +77,21 @@ def test_a_person_is_enrolled_and_removed_over_the_wire(
     assert list(tmp_path.iterdir()) == []
 
 
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def test_a_refused_photo_leaves_the_others(config: DeviceConfig) -> None:
     face = rendered_faces()[1]
     good = Photo("good.jpg", jpeg(photo_of(face)))
     bad = [Photo(name, content) for name, content, _ in bad_files(face)][:2]
-    handles = len(os.listdir("/proc/self/fd"))
+    handles = open_files()
     outcome = enrol(config, "Berta", "Berta", [*bad, good])
     assert outcome.done
     assert outcome.exit_code == InputError.exit_code
     assert all(photo.name in outcome.said for photo in bad)
     assert "/proc/" not in outcome.said
-    assert len(os.listdir("/proc/self/fd")) == handles
+    assert open_files() == handles
     assert "Berta" in names(config)
     assert remove(config, "Berta").done
     assert not remove(config, "Berta").done

@@ -7,6 +7,8 @@ import base64
 import json
 import socket
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,6 +206,24 @@ def test_a_stream_tells_state_and_events_and_goes_on_where_it_was() -> None:
                 assert [d["sequence"] for d in found] == [e.stamp.sequence for e in missed]
         portrait = visitor.get(found[0]["portrait"])
         assert (portrait.status, portrait.body) == (200, b"png")
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_browsers_that_come_and_go_leave_nothing_behind() -> None:
+    with served() as visitor:
+        before = open_files()
+        for _ in range(3 * MOST):
+            with visitor.stream() as told:
+                next(told)
+        for _ in range(600):
+            if b"earsight_page_watchers 0\n" in visitor.get("/metrics").body:
+                break
+            time.sleep(0.05)
+        assert b"earsight_page_watchers 0\n" in visitor.get("/metrics").body
+        assert open_files() <= before + 4  # of connections being closed
 
 
 def test_a_stream_ends_with_the_page_and_too_many_are_refused() -> None:

@@ -167,7 +167,7 @@ def heard(name: str | None = None, start_s: float = 1.0) -> dict[str, Any]:
         "start_s": start_s,
         "end_s": start_s + 2.0,
         "matches": [{"rank": 1, "id": "p1", "name": "Person 1", "score": 0.5}],
-        "traits": {"female": 0.9, "child": 0.1, "f0_hz": 200.0, "vocal_tract_cm": 14.5},
+        "traits": None,  # as of a bundle that estimates none
         "timings_ms": {"frontend": 30.0, "encode": 10.0, "match": 1.0, "decode": 9.0},
         "decision": {"name": name, "id": None, "votes": 1, "of": 1, "why": "1 of 1 agree"},
         "level_dbfs": -30.0,

@@ -50,26 +50,16 @@ def fill(model: Any, tensors: Mapping[str, Array], rules: Rules) -> set[str]:
     Raises:
         InputError: a tensor is missing or has another shape; names it.
     """
-    used: set[str] = set()
-    missing: list[str] = []
-    for layer in model.layers:
-        if not layer.weights or not layer.trainable:
-            continue
-        values = []
-        for variable in layer.weights:
-            kind = variable.name.split("/")[-1].split(":")[0]
-            candidates = [_join(layer.name, name) for name in _NAMES[kind]]
-            name = next((c for c in candidates if c in tensors), None)
-            if name is None:
-                missing.append(f"{candidates[0]} {checkpoint_shape(layer, variable, rules)}")
-                continue
-            used.add(name)
-            values.append(_converted(layer, variable, name, tensors[name], rules))
-        if not missing:
-            layer.set_weights(values)
+    names, missing = _find(model, tensors, rules)
     if missing:
         raise InputError(f"tensor {missing[0]} is missing{_more(missing)}; is it another layout?")
-    return used
+    for layer, found in names.items():
+        values = [
+            _converted(layer, variable, name, tensors[name], rules)
+            for variable, name in zip(layer.weights, found, strict=True)
+        ]
+        layer.set_weights(values)
+    return {name for found in names.values() for name in found}
 
 
 def refuse_extra(names: Iterable[str], used: set[str], ignored: tuple[str, ...]) -> None:
@@ -121,6 +111,27 @@ def by_order(model: Any, tensors: Mapping[str, Array]) -> dict[str, Array]:
         for layer_name, module in zip(names, found, strict=True):
             renamed |= {f"{layer_name}.{part}": array for part, array in modules[module].items()}
     return renamed
+
+
+def _find(
+    model: Any, tensors: Mapping[str, Array], rules: Rules
+) -> tuple[dict[Any, list[str]], list[str]]:
+    """Return the tensor of every weight of every layer, and what is missing, with its shape."""
+    names: dict[Any, list[str]] = {}
+    missing = []
+    for layer in model.layers:
+        if not layer.weights or not layer.trainable:
+            continue
+        names[layer] = []
+        for variable in layer.weights:
+            kind = variable.name.split("/")[-1].split(":")[0]
+            candidates = [_join(layer.name, name) for name in _NAMES[kind]]
+            name = next((c for c in candidates if c in tensors), None)
+            if name is None:
+                missing.append(f"{candidates[0]} {checkpoint_shape(layer, variable, rules)}")
+            else:
+                names[layer].append(name)
+    return names, missing
 
 
 def _kind_of_tensors(parts: Mapping[str, Array]) -> str:

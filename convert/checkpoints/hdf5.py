@@ -25,7 +25,7 @@ def read_hdf5(path: Path) -> dict[str, Array]:
         RuntimeUnavailable: h5py is not installed.
     """
     try:
-        import h5py
+        import h5py  # type: ignore[import-untyped]
     except ImportError as exc:
         raise RuntimeUnavailable(
             "reading HDF5 files needs h5py; run: pip install 'earsight[convert]'"

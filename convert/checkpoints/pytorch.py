@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-STORAGES = {
+STORAGES: dict[str, np.dtype[Any]] = {
     "torch.FloatStorage": np.dtype("<f4"),
     "torch.DoubleStorage": np.dtype("<f8"),
     "torch.HalfStorage": np.dtype("<f2"),
@@ -144,7 +144,8 @@ def _storage(reference: Reference) -> tuple[str, np.dtype[Any], int]:
         case ("storage", Global(name=kind), key, _, int(count), *rest) if rest in ([], [None]):
             if kind not in STORAGES:
                 raise InputError(f"holds a {kind}, which is no plain tensor")
-            return str(key), STORAGES[kind], count
+            dtype: np.dtype[Any] = STORAGES[kind]
+            return str(key), dtype, count
     raise InputError("refers to storages in a way no current PyTorch does; save it again")
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SEED = 77
 STATED = PoseRange(LARGEST_YAW, LARGEST_PITCH, LARGEST_ROLL)
-SPAN = SceneRange(PoseRange(60.0, 45.0, 60.0), side=320, smallest=0.12, largest=1.0)
+SPAN = SceneRange(PoseRange(60.0, 45.0, 60.0), frontal=False, side=320, smallest=0.12, largest=1.0)
 HEAD_SHARE = 0.85  # crown to chin, share of a crop
 GOOD = Head(0.0, 0.0, 999.0)  # of which only the picture is judged
 

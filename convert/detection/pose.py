@@ -19,7 +19,7 @@ from edge.types import Float32, UInt8
 from .scenes import PoseRange, Scene, SceneRange, draw_scenes
 from .shipped import INFO, MODEL, shipped_model
 
-POSES = PoseRange(yaw=65.0, pitch=42.0, roll=42.0)
+POSES = PoseRange(yaw=70.0, pitch=40.0, roll=40.0)
 SIDE = 192  # pixels of a scene
 SMALLEST, LARGEST = 0.3, 0.6  # crown to chin, share of a scene
 SCENES = 2000
@@ -44,7 +44,7 @@ def fit_pose(geometry: Path, seed: int, workers: int) -> bytes:
     Scenes in which the detector finds no face are left out.
     """
     scenes = draw_scenes(
-        SceneRange(POSES, SIDE, SMALLEST, LARGEST), SCENES, geometry, seed, workers
+        SceneRange(POSES, True, SIDE, SMALLEST, LARGEST), SCENES, geometry, seed, workers
     )
     detector = FaceDetector(open_model(MODEL, shipped_model(), "models.face_detector"), INFO)
     examples = [e for scene in scenes if (e := _example(scene, detector)) is not None]

@@ -32,6 +32,7 @@ class SceneRange:
     """What scenes vary in."""
 
     poses: PoseRange
+    frontal: bool  # poses are normal, the range 2.5 standard deviations; else uniform
     side: int  # of the square picture, pixels
     smallest: float  # crown to chin at least, share of the picture; uniform in the logarithm
     largest: float
@@ -92,7 +93,10 @@ def _draw(shard: _Shard, number: int, geometry: Geometry) -> Scene:
 
     span, poses = shard.span, shard.span.poses
     rng = np.random.default_rng([shard.seed, 3, number])
-    yaw, pitch, roll = (float(rng.uniform(-r, r)) for r in (poses.yaw, poses.pitch, poses.roll))
+    yaw, pitch, roll = (
+        float(np.clip(rng.normal(0.0, r / 2.5), -r, r) if span.frontal else rng.uniform(-r, r))
+        for r in (poses.yaw, poses.pitch, poses.roll)
+    )
     share = float(np.exp(rng.uniform(np.log(span.smallest), np.log(span.largest))))
     room = 0.35 * max(0.0, 1.0 - share)
     right, down = float(rng.uniform(-room, room)), float(rng.uniform(-room, room))

@@ -77,7 +77,7 @@ def distil(
     schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     optimizer = tf.keras.optimizers.Adam(schedule)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def train_step(inputs: Any, wanted: Any) -> Any:
         with tf.GradientTape() as tape:
             given = student(inputs, training=True)["embedding"]

@@ -25,7 +25,7 @@ class Graph:
 
     path: Path  # int8
     reference: Path  # float
-    usage: Usage  # of the int8 conversion
+    usage: Usage
 
 
 def graph_to_int8(
@@ -57,8 +57,8 @@ def graph_to_int8(
         arrays = {INPUTS[role]: samples, "mean": np.array(mean), "std": np.array(std)}
         np.savez(given, output=np.array(OUTPUTS[role]), **arrays)
         arguments = [str(saved), str(given)]
-        run_worker(WORKER, [*arguments, str(reference), "float"], saved.name, reference, memory_gib)
-        usage = run_worker(WORKER, [*arguments, str(draft)], saved.name, draft, memory_gib)
+        arguments += [str(reference), str(draft)]
+        usage = run_worker(WORKER, arguments, saved.name, draft, memory_gib)
         content = draft.read_bytes()
     problems = list(TfliteModel(content).problems())
     if problems:

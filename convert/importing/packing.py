@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge import __version__
+from edge.audio.frontend import FrontendSpec
 from edge.bundle import FORMAT, Bundle, write_bundle
 from edge.errors import BundleError
 from edge.manifest import EmbeddingInfo, FrontendInfo, Manifest, file_info
@@ -28,15 +29,7 @@ def pack_imported(
         BundleError: there is no voice encoder, or the models do not share one space.
         StorageError: the disk refused.
     """
-    spec = next((s.layout.frontend for s in sources if s.layout.frontend is not None), None)
-    roles = [model.role for model in imported]
-    if spec is None or "voice_encoder" not in roles:
-        raise BundleError(
-            f"{out}: a bundle needs a voice encoder and this import has "
-            f"{' and '.join(roles)}; add one with --add, or give --out FOLDER for models alone"
-        )
-    if len(set(roles)) < len(roles) or not set(roles) <= set(KEPT):
-        raise BundleError(f"{out}: {', '.join(roles)} do not make one bundle")
+    spec = check_roles(out, sources)
     dims = {_dim(model) for model in imported}
     if len(dims) > 1:
         raise BundleError(
@@ -73,6 +66,24 @@ def pack_imported(
         files={"report": file_info("report.json", contents["report.json"])},
     )
     return write_bundle(out, manifest, contents)
+
+
+def check_roles(out: Path, sources: Sequence[Source]) -> FrontendSpec:
+    """Return the front-end of a bundle of these sources, before anything is converted.
+
+    Raises:
+        BundleError: there is no voice encoder among them, or two models of one kind.
+    """
+    roles = [role for source in sources for role in source.roles]
+    spec = next((s.layout.frontend for s in sources if s.layout.frontend is not None), None)
+    if spec is None or "voice_encoder" not in roles:
+        raise BundleError(
+            f"{out}: a bundle needs a voice encoder and this import has "
+            f"{' and '.join(roles)}; add one with --add, or give --out FOLDER for models alone"
+        )
+    if len(set(roles)) < len(roles) or not set(roles) <= set(KEPT):
+        raise BundleError(f"{out}: {', '.join(roles)} do not make one bundle")
+    return spec
 
 
 def _dim(model: Imported) -> int:

@@ -1,6 +1,6 @@
 """Converts one SavedModel; runs as a process of its own.
 
-Usage: python -m convert.importing.saved_worker FOLDER SAMPLES.npz OUT.tflite [float]
+Usage: python -m convert.importing.saved_worker FOLDER SAMPLES.npz FLOAT.tflite INT8.tflite
 
 `SAMPLES.npz` holds the inputs, named like the input wanted; `output`, the name of the output; and
 `mean` and `std`, which the input is normalised with first.
@@ -18,8 +18,8 @@ import numpy as np
 from ..flatbuffer import TfliteModel
 
 
-def convert(folder: Path, samples_path: Path, out: Path, in_float: bool) -> None:
-    """Convert to full int8, or to float, with a bundle's names and a batch of 1."""
+def convert(folder: Path, samples_path: Path, reference: Path, out: Path) -> None:
+    """Convert to float and to full int8, with a bundle's names and a batch of 1."""
     import tensorflow as tf
 
     with np.load(samples_path) as data:
@@ -53,19 +53,23 @@ def convert(folder: Path, samples_path: Path, out: Path, in_float: bool) -> None
         for i in range(len(samples)):
             yield [samples[i : i + 1].astype(np.float32)]
 
+    reference.write_bytes(_named(tf.lite.TFLiteConverter.from_saved_model(str(saved)), name))
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))
-    if not in_float:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = representative
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    out.write_bytes(_named(converter, name))
+
+
+def _named(converter: Any, input_name: str) -> bytes:
     converted = TfliteModel(converter.convert())
     converted.name_tensors()
     (index,) = converted.graph.inputs
-    converted.graph.tensors[index].name = name
-    out.write_bytes(converted.content())
+    converted.graph.tensors[index].name = input_name
+    return converted.content()
 
 
 if __name__ == "__main__":
-    convert(*(Path(argument) for argument in sys.argv[1:4]), in_float="float" in sys.argv[4:])
+    convert(*(Path(argument) for argument in sys.argv[1:5]))

@@ -8,8 +8,11 @@ int8 tensors are taken from. Real recordings of the target microphone are better
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.types import Float32
+
+Float64 = npt.NDArray[np.float64]
 
 RATE = 16000  # Hz
 _SYLLABLE_S = (0.12, 0.3)
@@ -24,7 +27,7 @@ def speech_like(count: int, seconds: float, seed: int) -> list[Float32]:
 
 def _sound(seconds: float, rng: np.random.Generator) -> Float32:
     f0 = rng.uniform(*_F0_HZ)
-    parts: list[np.ndarray] = []
+    parts: list[Float64] = []
     missing = round(seconds * RATE)
     while missing > 0:
         syllable = _syllable(f0 * rng.uniform(0.85, 1.2), rng)
@@ -34,10 +37,10 @@ def _sound(seconds: float, rng: np.random.Generator) -> Float32:
     sound = np.concatenate(parts)[: round(seconds * RATE)]
     sound = sound / np.abs(sound).max() * rng.uniform(0.05, 0.7)
     noise = rng.normal(0, 10 ** rng.uniform(-4.5, -2.5), len(sound))
-    return np.clip(sound + noise, -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sound + noise, -1, 1), np.float32)
 
 
-def _syllable(f0: float, rng: np.random.Generator) -> np.ndarray:
+def _syllable(f0: float, rng: np.random.Generator) -> Float64:
     """Return a source with a falling pitch through resonances, with a soft start and end."""
     count = int(rng.uniform(*_SYLLABLE_S) * RATE)
     phase = np.cumsum(f0 * np.linspace(1.05, 0.9, count) / RATE)
@@ -49,4 +52,4 @@ def _syllable(f0: float, rng: np.random.Generator) -> np.ndarray:
     for low, high in _RESONANCES_HZ:
         centre, width = rng.uniform(low, high), rng.uniform(60, 180)
         gain = gain * (0.06 + 1.0 / (1.0 + ((hz - centre) / width) ** 2))
-    return np.fft.irfft(spectrum * gain, count) * np.hanning(count)
+    return np.asarray(np.fft.irfft(spectrum * gain, count) * np.hanning(count))

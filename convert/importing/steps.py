@@ -42,6 +42,12 @@ class Source:
     layout: Layout
     path: Path
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The models of a bundle it holds."""
+        layout = self.layout
+        return (layout.whole,) if layout.whole else tuple(part.role for part in layout.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -78,8 +84,9 @@ def import_bundle(sources: tuple[Source, ...], options: Options, licence: str, o
         EarsightError: a network is too large for a device, or int8 misses a gate.
         BundleError: the networks together make no bundle.
     """
-    from .packing import pack_imported
+    from .packing import check_roles, pack_imported
 
+    check_roles(out, sources)
     with tempfile.TemporaryDirectory() as folder:
         found = import_models(sources, options, Path(folder), for_device=True)
         return pack_imported(out, sources, found, licence)

@@ -15,6 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from edge.errors import InputError, RuntimeUnavailable
 
 Kind = Literal["keras", "hdf5", "saved_model", "onnx"]
@@ -26,6 +28,7 @@ OUTPUTS = {
 }  # fmt: skip
 ONNX2TF = "EARSIGHT_ONNX2TF"  # where its program lies, when not on the path
 ONNX2TF_TIMEOUT_S = 1800
+SAMPLES = "calibration_image_sample_data_20x128x128x3_float32.npy"
 # operators that reach outside the graph; a network that only computes has none
 _REACHING = ("PyFunc", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles", "LoadLibrary")
 
@@ -114,6 +117,8 @@ def onnx_to_saved_model(path: Path, folder: Path) -> None:
             "python3 -m venv onnx && onnx/bin/pip install 'onnx2tf==1.29.24' && "
             f"export {ONNX2TF}=$PWD/onnx/bin/onnx2tf"
         )
+    # it would fetch this file of pictures from the network, and only to try its own result on
+    np.save(folder / SAMPLES, np.random.default_rng(0).random((20, 128, 128, 3), np.float32))
     command = [program, "-i", str(path.resolve()), "-o", str(folder), "-n", "-osd"]
     try:
         done = subprocess.run(
@@ -136,7 +141,7 @@ def _refuse_code(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read("config.json").decode()
         else:
-            import h5py
+            import h5py  # type: ignore[import-untyped]
 
             with h5py.File(path, "r") as file:
                 found = file.attrs.get("model_config")

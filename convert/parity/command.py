@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
         networks = compare(source, chosen, people, args.original, Path(work))
     title = args.title or source.layout.name
     about = f"`{source.path.name}`: {source.layout.about}."
-    command = shlex.join(
-        ["earsight-convert", *(Path(a).name if "/" in a else a for a in sys.argv[1:])]
-    )
+    command = f"earsight-convert parity {args.checkpoint.name} --layout {args.layout}"
     write_page(args.out, title, about, command, networks)
     missed = False
     for network in networks:

@@ -72,7 +72,7 @@ def scores_of(seen: Observed, clips: int, photos: int) -> Scores:
 
 
 def scores_of_oracle(scores: Float32, clips: int, photos: int) -> Scores:
-    """Return an ideal observer's scores (n, n); all clips and photos of a person are alike to it."""
+    """Return an ideal observer's scores (n, n): to it, all photos of a person are the same."""
     return Scores((scores,), np.tile(scores, (clips, photos)))
 
 

@@ -68,4 +68,4 @@ def features(samples: Float32, spec: CompressedStftSpec) -> Float32:
         parts = [np.abs(spectrum) ** spec.power, np.angle(spectrum)]
     else:
         parts = [np.sign(p) * np.abs(p) ** spec.power for p in (spectrum.real, spectrum.imag)]
-    return np.stack(parts, axis=-1).astype(np.float32)[None]
+    return np.asarray(np.stack(parts, axis=-1), np.float32)[None]

@@ -112,7 +112,7 @@ class KaldiFbank:
         energies = [self._energies(frames[i : i + _BLOCK]) for i in range(0, len(frames), _BLOCK)]
         values = exact_log(np.maximum(np.concatenate(energies), np.float32(spec.floor)))
         mean = np.add.reduce(values, axis=0) / len(values)  # row after row: a fixed order
-        return (values - mean).astype(np.float32)[..., None]
+        return np.asarray(values - mean, np.float32)[..., None]
 
     def _energies(self, frames: Float32) -> Float32:
         """Return the (n, mels) energies of (n, window) frames, n at most 100."""

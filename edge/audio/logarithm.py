@@ -18,7 +18,7 @@ _CELLS = 1024  # of the mantissa's range 0.5 .. 1; the polynomial then stays bel
 _GRID = 2.0**40  # tables are rounded to this grid, far above a maths library's own last bit
 
 
-def exact_log(values: npt.NDArray[np.floating]) -> Float64:
+def exact_log(values: npt.NDArray[np.float32] | Float64) -> Float64:
     """Return ln of positive, finite, normal values, (...) float64, to 1e-11."""
     mantissa, exponent = np.frexp(np.asarray(values, np.float64))
     cell = (mantissa * (2 * _CELLS)).astype(np.int64) - _CELLS

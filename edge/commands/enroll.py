@@ -26,7 +26,7 @@ from ..people.enrolment import (
     PhotoError,
     enroll_voice,
 )
-from ..people.person import PersonInfo, Sample
+from ..people.person import PersonInfo, Sample, check_label
 from ..people.photo_workers import usable_cores
 from ..people.store import PeopleStore
 from ..sinks.terminal import printable
@@ -41,10 +41,10 @@ def enroll(args: Namespace) -> int:
     _check(args)
     bundle = open_bundle(args.bundle)
     consent = _consent(args)
+    if args.all is None:
+        return _enroll_one(args, bundle, consent)
     with open_people(args.gallery, bundle) as store:
-        if args.all is not None:
-            return _enroll_everybody(args, bundle, store, consent)
-        return _enroll_one(args, bundle, store, consent)
+        return _enroll_everybody(args, bundle, store, consent)
 
 
 def _check(args: Namespace) -> None:
@@ -52,6 +52,8 @@ def _check(args: Namespace) -> None:
         args.wrong_usage("--all FOLDER takes names and photos from the folder, and no others")
     if args.all is None and (args.name is None or not (args.images or args.voice)):
         args.wrong_usage("give NAME and photos, NAME and --voice FILE, or --all FOLDER")
+    if args.name is not None:
+        check_label("name", args.name)
     if args.consent_by is None and (args.purpose or args.expires):
         args.wrong_usage("--purpose and --expires need --consent-by")
 
@@ -62,16 +64,15 @@ def _consent(args: Namespace) -> Consent | None:
     return Consent(args.consent_by, datetime.now(UTC), args.purpose or PURPOSE, args.expires)
 
 
-def _enroll_one(
-    args: Namespace, bundle: Bundle, store: PeopleStore, consent: Consent | None
-) -> int:
+def _enroll_one(args: Namespace, bundle: Bundle, consent: Consent | None) -> int:
     refusals: list[int] = []
     photos = _photos(args, bundle, refusals) if args.images else []
     voices = _voices(args, bundle, refusals)
     samples = [photo.sample for photo in photos] + voices
     if not samples:
         return refusals[0]
-    print(_stored(args, store, samples, consent))
+    with open_people(args.gallery, bundle) as store:  # not before: it makes the file
+        print(_stored(args, store, samples, consent))
     for line in advise(photos) if photos else ():
         print(f"  {printable(line)}")
     return refusals[0] if refusals else 0

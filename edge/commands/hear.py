@@ -34,8 +34,7 @@ def hear(args: Namespace) -> int:
         try:
             for sighting in ear.listen(_joined(files)):
                 portrait_path = sink.write(sighting) if sink else None
-                verdict = sighting.verdict.as_json() if sighting.verdict else None
-                utterances.append({**sighting.as_json(portrait_path), "verdict": verdict})
+                utterances.append(sighting.as_json(portrait_path))
                 if not args.json:
                     _show(sighting)
         except InputError as error:

@@ -72,7 +72,8 @@ def show_audit(args: Namespace) -> int:
 
 
 def _facts(person: PersonInfo) -> str:
-    parts = [f"{person.photos} photos, {person.voices} recordings"]
+    counts = ((person.photos, "photo"), (person.voices, "recording"))
+    parts = [f"{count} {what}{'s' * (count != 1)}" for count, what in counts if count]
     if person.consent is None:
         parts.append("no consent recorded")
     elif person.consent.expires is None:

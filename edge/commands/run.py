@@ -23,7 +23,7 @@ from ..config import (
 )
 from ..daemon import Daemon, Makers
 from ..live import Source
-from ..memory import spare_memory
+from ..memory import release_model_files, spare_memory
 from ..people.database import is_store
 from ..people.opening import read_gallery
 from ..people.sink import PeopleSink
@@ -119,8 +119,11 @@ def _bundle(config: DeviceConfig) -> Bundle:
 
 def _ear(config: DeviceConfig, bundle: Bundle) -> Ear:
     path = gallery_path(config.gallery)
-    gallery = read_gallery(path, bundle.manifest.embedding.space_id, key_file(config.gallery))
+    space_id = bundle.manifest.embedding.space_id
+    gallery = read_gallery(path, space_id, key_file(config.gallery), config.gallery.engine)
     delegate = choose_delegate(config.accelerator)
     accelerator = Accelerator(delegate, config.accelerator) if delegate else None
     rate = config.decision.false_match_rate
-    return Ear(bundle, gallery, config.gallery.top, config.bundle.threads, accelerator, rate)
+    ear = Ear(bundle, gallery, config.gallery.top, config.bundle.threads, accelerator, rate)
+    release_model_files()
+    return ear

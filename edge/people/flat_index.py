@@ -25,6 +25,7 @@ Dots = Callable[[Int8, Int8], Float32]  # (d,), (n, d) → (n,)
 
 _BLOCK = 16_384  # rows scanned at once: their scores stay in the cache
 _FEW = 256  # rows up to which all are scored exactly at once
+_MANY = 4_096  # rows from which on codes are worth their making
 _SLACK = 1e-6  # covers the rounding of bounds themselves
 
 
@@ -39,7 +40,7 @@ class FlatIndex:
             codes: of those vectors; by default made now, if the scan can use them.
         """
         self.vectors = vectors
-        self._dots = integer_dots() if len(vectors) > _FEW else None
+        self._dots = integer_dots() if len(vectors) >= _MANY else None
         self.codes = codes if codes is not None or self._dots is None else encode(vectors)
 
     def __len__(self) -> int:
@@ -60,10 +61,9 @@ class FlatIndex:
             rows = np.arange(len(self))
         else:
             rows = self._candidates(np.ascontiguousarray(query, np.float32), top)
-        products = self.vectors[rows] * query
-        scores = np.clip(products.sum(axis=1), -1.0, 1.0)  # not BLAS: equal rows, equal sums
+        scores = (self.vectors[rows] * query).sum(axis=1)  # not BLAS: equal rows, equal sums
         order = np.lexsort((rows, -scores))[:top]
-        return rows[order], scores[order].astype(np.float32)
+        return rows[order], np.minimum(np.maximum(scores[order], -1.0), 1.0)
 
     def _candidates(self, query: Float32, top: int) -> Rows:
         """Return every row that can be among the best, ascending."""
@@ -74,14 +74,15 @@ class FlatIndex:
             scan, bound = _scan_codes(self.codes, self._dots, query)
         rows, scores, least = np.empty(0, np.intp), np.empty(0, np.float32), -np.inf
         for start, block in scan:
-            if len(rows) < top <= len(block):
+            if len(rows) >= top:
+                if float(block.max()) < least:
+                    continue
+            elif len(block) >= top:
                 least = _best(block, top) - 2.0 * bound
-            if float(block.max()) < least:
-                continue
             found = np.flatnonzero(block >= least)
             rows = np.concatenate([rows, found + start])
             scores = np.concatenate([scores, block[found]])
-            if len(rows) >= top:
+            if start and len(rows) >= top:
                 least = _best(scores, top) - 2.0 * bound
                 stay = scores >= least
                 rows, scores = rows[stay], scores[stay]

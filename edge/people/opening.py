@@ -48,18 +48,26 @@ def open_store(
         raise
 
 
-def read_gallery(path: Path, space_id: str | None = None, key_file: Path | None = None) -> Gallery:
+def read_gallery(
+    path: Path, space_id: str | None = None, key_file: Path | None = None, engine: str = ""
+) -> Gallery:
     """Return the people of a store or of a published gallery, for search.
+
+    Args:
+        path: the file.
+        space_id: of the bundle in use; None takes any.
+        key_file: see `open_store`.
+        engine: where else to search among a store's people, see `qdrant_index`.
 
     Raises:
         BundleError: they were embedded by another bundle.
         ConfigError: a store is encrypted and there is no key.
-        StorageError: the file is missing, unreadable or damaged.
+        StorageError: the file is missing, unreadable or damaged, or the engine does not answer.
     """
     if not is_store(path):
         return load_gallery(path, space_id)
     with open_store(path, space_id, key_file) as store:
-        return store.gallery()
+        return store.gallery(engine)
 
 
 def _convert(path: Path, key: bytes | None) -> None:

@@ -7,11 +7,21 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import StorageError
 from ..types import Float32
 from .encryption import Seal
 from .person import KINDS, UNIT_TOLERANCE, Kind, Sample
+
+Owners = npt.NDArray[np.intp]
+
+_VALID = """
+    WITH valid AS (
+        SELECT number, id, row_number() OVER (ORDER BY number) - 1 AS position
+        FROM persons WHERE expires_s IS NULL OR expires_s > ?
+    )
+"""
 
 
 def insert_samples(
@@ -68,6 +78,13 @@ def read_samples(
         )
 
 
+def read_owners(connection: sqlite3.Connection, kind: Kind, now_s: float) -> Owners:
+    """Return whose samples `read_vectors` yields: (n,) positions, each once, rising."""
+    query = f"{_VALID} SELECT DISTINCT position FROM valid JOIN samples ON person = valid.number "
+    rows = connection.execute(f"{query} WHERE kind = ? ORDER BY position", [now_s, kind])
+    return np.fromiter((position for (position,) in rows), np.intp)
+
+
 def read_vectors(
     connection: sqlite3.Connection, seal: Seal, kind: Kind, now_s: float
 ) -> Iterator[tuple[int, Float32]]:
@@ -82,9 +99,7 @@ def read_vectors(
         StorageError: one is damaged.
     """
     query = (
-        "WITH valid AS (SELECT number, id, row_number() OVER (ORDER BY number) - 1 AS position "
-        "FROM persons WHERE expires_s IS NULL OR expires_s > ?) "
-        "SELECT position, id, embedding FROM valid JOIN samples ON person = valid.number "
+        f"{_VALID} SELECT position, id, embedding FROM valid JOIN samples ON person = valid.number "
         "WHERE kind = ? ORDER BY position, samples.number"
     )
     dim = 0

@@ -16,6 +16,7 @@ from typing import overload
 
 import numpy as np
 
+from ..errors import ConfigError
 from ..face.gallery import Gallery, Listed, Rows
 from ..sqlite import reading
 from ..types import Float32
@@ -24,29 +25,38 @@ from .encryption import PlainSeal, Seal
 from .flat_index import FlatIndex
 from .index_files import Labels, Snapshot, Stamp, load_snapshot, save_snapshot
 from .person import KINDS, mean_direction
-from .sample_rows import read_samples, read_thumbnail, read_vectors
+from .qdrant_index import Qdrant
+from .sample_rows import read_owners, read_samples, read_thumbnail, read_vectors
 
 MAPPED = 20_000  # rows of a kind from which on they are kept in files
 
 
-def take_snapshot(connection: sqlite3.Connection, seal: Seal, path: Path) -> Gallery:
+def take_snapshot(
+    connection: sqlite3.Connection, seal: Seal, path: Path, engine: str = ""
+) -> Gallery:
     """Read a store as it is at one moment.
 
     Args:
         connection: to the store, in no transaction.
         seal: of its values.
         path: its file.
+        engine: where else to search, see `qdrant_index`; "" searches here.
 
     Raises:
-        StorageError: a sample is damaged.
+        ConfigError: an encrypted store would be sent to an engine.
+        StorageError: a sample is damaged, or the engine does not answer.
         sqlite3.Error: the file cannot be read.
     """
     connection.execute("BEGIN")  # one moment, whatever others write meanwhile
     try:
         now_s = time.time()
         stamp = _stamp(connection)
-        found = load_snapshot(index_folder(path), stamp, now_s)
-        if found is None:
+        found = None if engine else load_snapshot(index_folder(path), stamp, now_s)
+        if engine:
+            rows = _engine_rows(connection, seal, now_s, stamp, engine)
+            until_s = _valid_until(connection, now_s)
+            found = Snapshot(_labels(connection, seal, now_s), rows, until_s)
+        elif found is None:
             found = Snapshot(
                 _labels(connection, seal, now_s),
                 _rows(connection, seal, now_s),
@@ -153,6 +163,22 @@ def _rows(connection: sqlite3.Connection, seal: Seal, now_s: float) -> tuple[Row
         if owners:
             index = FlatIndex(np.stack(vectors))
             found.append(Rows(kind, index, np.array(owners, np.intp)))
+    return tuple(found)
+
+
+def _engine_rows(
+    connection: sqlite3.Connection, seal: Seal, now_s: float, stamp: Stamp, engine: str
+) -> tuple[Rows, ...]:
+    if seal.name != PlainSeal.name:
+        raise ConfigError("gallery.engine: an encrypted gallery is searched on this machine only")
+    qdrant = Qdrant(engine)
+    found = []
+    for kind in KINDS:
+        owners = read_owners(connection, kind, now_s)
+        if len(owners):
+            means = _means(read_vectors(connection, seal, kind, now_s))
+            vectors = (vector for _, vector in means)
+            found.append(Rows(kind, qdrant.index(stamp, kind, len(owners), vectors), owners))
     return tuple(found)
 
 

@@ -190,10 +190,14 @@ class PeopleStore:
             self._leave_no_trace()
         return tuple(person_id for (person_id,) in found)
 
-    def gallery(self) -> Gallery:
-        """Return an immutable snapshot for search, without those whose consent has expired."""
+    def gallery(self, engine: str = "") -> Gallery:
+        """Return an immutable snapshot for search, without those whose consent has expired.
+
+        Args:
+            engine: where else to search, see `qdrant_index`; "" searches here.
+        """
         with storage_errors(self.path):
-            return take_snapshot(self.connection, self.seal, self.path)
+            return take_snapshot(self.connection, self.seal, self.path, engine)
 
     @contextmanager
     def writing(self) -> Iterator[float]:

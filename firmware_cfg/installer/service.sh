@@ -37,6 +37,7 @@ stop_service() {
 # Makes the users and groups of the plan; notes those that were not there, to be able to remove them.
 make_accounts() {
     local kind name
+    mkdir -p "$STATE"
     while read -r kind name; do
         getent "$([ "$kind" = u ] && echo passwd || echo group)" "$name" >/dev/null ||
             echo "$kind $name" >>"$STATE/accounts"

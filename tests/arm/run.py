@@ -95,7 +95,9 @@ def main() -> int:
 
 def test_root(root: Root, work: Path, voices: list[Path]) -> list[Run]:
     """Return a run for each interpreter that there is for this root."""
-    path = make_root(root, work)
+    pristine, path = make_root(root, work), work / f"run-{root.name}"
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(pristine, path, symlinks=True)
     shared = work / f"shared-{root.name}"
     shutil.rmtree(shared, ignore_errors=True)
     shared.mkdir()

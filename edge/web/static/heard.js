@@ -8,23 +8,34 @@ export function showHeard(event) {
   image.hidden = byId("caption").hidden = !event.portrait;
   if (event.portrait) {
     image.src = event.portrait;
-    image.alt = `Portrait guessed from the voice: ${inWords(event.traits)}`;
+    image.alt = `A face guessed from the voice: ${inWords(event.traits)}`;
   }
   byId("who").textContent = event.decision.name ?? "Unknown";
   byId("why").textContent = `${clock(event.time)}; ${event.decision.why}`;
-  byId("traits").replaceChildren(
-    trait("Female", percent(event.traits.female)),
-    trait("Child", percent(event.traits.child)),
-    trait("Pitch", `${event.traits.f0_hz.toFixed(0)} Hz`),
-    trait("Vocal tract", `${event.traits.vocal_tract_cm.toFixed(1)} cm`),
-  );
+  byId("traits").replaceChildren(...traitsOf(event.traits));
   byId("matches").replaceChildren(...event.matches.map(match));
   byId("matches").previousElementSibling.hidden = event.matches.length === 0;
 }
 
+function traitsOf(traits) {
+  if (!traits) return []; // the bundle estimates none
+  const shown = [
+    trait("Female", percent(traits.female)),
+    trait("Child", percent(traits.child)),
+    trait("Pitch", `${traits.f0_hz.toFixed(0)} Hz`),
+    trait("Vocal tract", `${traits.vocal_tract_cm.toFixed(1)} cm`),
+  ];
+  if (traits.age_years !== null) {
+    const [low, high] = traits.age_interval.map(Math.round);
+    shown.push(trait("Age", `${Math.round(traits.age_years)} (${low} to ${high})`));
+  }
+  return shown;
+}
+
 export function inWords(traits) {
-  if (traits.child > 0.5) return "a child";
-  return traits.female > 0.5 ? "a woman" : "a man";
+  if (!traits) return "somebody";
+  const who = traits.child > 0.5 ? "a child" : traits.female > 0.5 ? "a woman" : "a man";
+  return traits.age_years === null ? who : `${who} of about ${Math.round(traits.age_years)}`;
 }
 
 function trait(name, value) {
