@@ -68,10 +68,11 @@ face-detection: setup ## measure the face detector on rendered heads: GEOMETRY=P
 web-report: setup ## measure what the page costs and take its picture, into docs/
 	$(BIN)/python -m tests.report_web
 
-bundle-report: setup ## measure the shipped bundle, into docs/report/: GEOMETRY=PACK.npz [SPEECH=FOLDER]
+bundle-report: setup ## measure the shipped bundle, into docs/report.html: GEOMETRY=PACK.npz [SPEECH=FOLDER]
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
 	$(BIN)/earsight-convert report edge/bundles/default.bundle --work $(WORK) --geometry $(GEOMETRY) \
-	  --out docs/report --attach $(if $(SPEECH),--voices $(SPEECH))
+	  --out $(OUT)/report --attach $(if $(SPEECH),--voices $(SPEECH))
+	cp $(OUT)/report/report.html docs/report.html
 
 parity: setup ## hold imported networks to PyTorch originals, into docs/parity/: SHARED=FOLDER
 	@test -n "$(SHARED)" || { echo "give SHARED=FOLDER with data/weights and data/voices"; exit 2; }

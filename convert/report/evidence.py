@@ -38,6 +38,7 @@ class Evidence:
     allowed: Mapping[str, Bool]  # by stratum
     weights: Float64  # resamples of people
     read: Mapping[str, Read]  # of each backend's portraits, and of OWN and TYPE
+    androgynous: Read  # of typical renderings without a sex: how well the reader knows them
     truth: Truth
     typical: UInt8  # (n, 128, 128, 3), the rendering nearest to each person
     traits: Mapping[str, TraitInfo]
@@ -164,6 +165,7 @@ def portrait_checks(evidence: Evidence) -> dict[str, Any]:
             n: portraits.matched(s, evidence.allowed, evidence.weights) for n, s in seen.items()
         },
         "androgyny": {n: portraits.androgyny(s, read[n], female) for n, s in seen.items()},
+        "androgynous_types_read": float(portraits.undecided(evidence.androgynous).mean()),
     }
 
 

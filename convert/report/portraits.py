@@ -111,13 +111,18 @@ def androgyny(seen: Observed, read: Read, female: TraitInfo) -> dict[str, float]
     """Return how the portraits of voices that do not tell their sex look."""
     p = probability(female, seen.voices[DRAWN_FROM].traits["female"])
     open_voice = (p > ANDROGYNOUS[0]) & (p < ANDROGYNOUS[1])
-    drawn = (read.female > UNDECIDED[0]) & (read.female < UNDECIDED[1])
+    drawn = undecided(read)
     count = int(open_voice.sum())
     return {
         "voices": count,
         "drawn_androgynous": float(drawn[open_voice].mean()) if count else 0.0,
         "others_drawn_androgynous": float(drawn[~open_voice].mean()) if count < len(p) else 0.0,
     }
+
+
+def undecided(read: Read) -> Bool:
+    """Tell which pictures (n,) look androgynous."""
+    return np.asarray((read.female > UNDECIDED[0]) & (read.female < UNDECIDED[1]))
 
 
 def nearest_typical(people: Sequence[Person], typical: TypicalPictures) -> UInt8:

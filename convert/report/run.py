@@ -188,6 +188,7 @@ def _gather(
             OWN: reader.read(people.canonical),
             TYPE: reader.read(types),
         },
+        androgynous=reader.read(typical.images[typical.female == 0.5]),
         truth=_truth(request, people),
         typical=types,
         traits=request.bundle.manifest.traits,

@@ -8,7 +8,8 @@ from argparse import Namespace
 from ..config import key_file, load_config
 from ..embed.encoder import FaceEncoder
 from ..errors import ConfigError
-from ..people.archive import export_people, import_people, space_of
+from ..people.archive import export_people
+from ..people.archive_import import import_people, space_of
 from ..people.encryption import find_key, read_key
 from ..people.migrate import migrate_people
 from ..people.opening import open_store

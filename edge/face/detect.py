@@ -89,8 +89,10 @@ class FaceDetector:
         corners = self._corners(real["boxes"][0, best], self._anchors[best]) / scale
         corners += np.array([left, top, left, top])
         return [
-            Box(*sides, score)
-            for sides, score in zip(corners.tolist(), scores[best].tolist(), strict=True)
+            Box(left, top, right, bottom, score)
+            for (left, top, right, bottom), score in zip(
+                corners.tolist(), scores[best].tolist(), strict=True
+            )
         ]
 
     def _fit(self, tile: UInt8) -> tuple[Float32, float]:

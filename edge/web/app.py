@@ -67,7 +67,7 @@ def build_app(views: Views, feed: Feed, rules: Rules, secure: bool) -> ASGIApp:
             _in_thread(lambda r: views.remove(r.path_params["id"])),
             methods=["DELETE"],
         ),
-        get("/people/{id}", _at_once(lambda r: views.person_picture(r.path_params["id"]))),
+        get("/people/{id}", _in_thread(lambda r: views.person_picture(r.path_params["id"]))),
         get(
             "/portraits/live/{id:int}", _at_once(lambda r: views.live_portrait(r.path_params["id"]))
         ),

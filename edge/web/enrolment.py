@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import DeviceConfig, gallery_path, state_folder
+from ..config import PREFIX, SEPARATOR, DeviceConfig, gallery_path, state_folder
 from ..errors import InputError
 from ..face.gallery import sample_gallery_path, user_gallery_path
 
@@ -60,7 +60,7 @@ def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Pho
         if config.bundle.path:
             options += ["--bundle", config.bundle.path]
         paths = [f"/proc/self/fd/{handle}" for handle in handles]
-        outcome = _run(["enroll", *options, "--", name, *paths], handles)
+        outcome = _run(config, ["enroll", *options, "--", name, *paths], handles)
     said = outcome.said
     for path, photo in zip(paths, photos, strict=True):
         said = said.replace(f"{path}: ", f"{photo.name}: ")
@@ -71,7 +71,7 @@ def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Pho
 def remove(config: DeviceConfig, person: str) -> Outcome:
     """Remove one person, by id, from this device's gallery."""
     gallery = str(own_gallery(config))
-    return _run(["people", "remove", "--gallery", gallery, "--", person], [])
+    return _run(config, ["people", "remove", "--gallery", gallery, "--", person], [])
 
 
 def own_gallery(config: DeviceConfig) -> Path:
@@ -89,11 +89,18 @@ def _in_memory(photo: Photo, files: ExitStack) -> int:
     return handle
 
 
-def _run(arguments: Sequence[str], handles: Sequence[int]) -> Outcome:
+def _settings(config: DeviceConfig) -> dict[str, str]:
+    """Return what the command cannot be told otherwise, as variables."""
+    key_file = config.gallery.key_file
+    return {f"{PREFIX}GALLERY{SEPARATOR}KEY_FILE": key_file} if key_file else {}
+
+
+def _run(config: DeviceConfig, arguments: Sequence[str], handles: Sequence[int]) -> Outcome:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "edge", *arguments],
             cwd=HOME,
+            env={**os.environ, **_settings(config)},
             pass_fds=handles,
             stdin=subprocess.DEVNULL,
             capture_output=True,

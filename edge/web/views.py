@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from .. import __version__
@@ -25,6 +26,7 @@ from .status import Board, describe
 from .tally import Tally
 
 HISTORY = 20  # entries of a page
+MOST_PEOPLE = 200  # that are shown; `earsight people` lists all
 FAULT_OF_THE_ASKER = (3, 6)  # exit codes: a name, a photo
 
 
@@ -123,14 +125,16 @@ class Views:
         vitals = self._device.vitals()
         people = vitals.gallery.people if vitals else ()
         sample = gallery_path(self.effective.config.gallery) == sample_gallery_path()
-        found = [{"id": person.id, "name": person.name} for person in people]
-        return to_json({"sample": sample, "people": found})
+        shown = [{"id": person.id, "name": person.name} for person in islice(people, MOST_PEOPLE)]
+        return to_json({"sample": sample, "people": shown, "more": len(people) - len(shown)})
 
     def person_picture(self, person_id: str) -> Answer:
         """Answer with the small picture of a person."""
         vitals = self._device.vitals()
-        people = vitals.gallery.people if vitals else ()
-        return _picture(next((p.thumbnail for p in people if p.id == person_id), None))
+        try:
+            return _picture(vitals.gallery.thumbnail(person_id) if vitals else None)
+        except StorageError as exc:
+            return refuse(str(exc), 503)
 
     def mute(self, body: bytes) -> Answer:
         """Stop listening, or go on: {"muted": true}."""

@@ -93,7 +93,8 @@ make_version() {
     mkdir -p "$folder"
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$folder' '$WORK'" EXIT
-    # PyAudio is the system's: it has no wheels
+    # PyAudio is the system's: it has no wheels. /tmp is memory, of which a Pi has little
+    export TMPDIR=/var/tmp
     if [ -d "$HERE/../wheels" ]; then
         python3 -m venv --system-site-packages --without-pip "$folder"
         python3 "$(find "$HERE/../wheels" -name 'pip-*.whl')/pip" --python "$folder/bin/python" \

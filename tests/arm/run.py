@@ -97,7 +97,7 @@ def test_root(root: Root, work: Path, voices: list[Path]) -> list[Run]:
     """Return a run for each interpreter that there is for this root."""
     pristine, path = make_root(root, work), work / f"run-{root.name}"
     shutil.rmtree(path, ignore_errors=True)
-    shutil.copytree(pristine, path, symlinks=True)
+    subprocess.run(["cp", "-a", pristine, path], check=True)  # there are devices in it
     shared = work / f"shared-{root.name}"
     shutil.rmtree(shared, ignore_errors=True)
     shared.mkdir()

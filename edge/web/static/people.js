@@ -4,13 +4,19 @@ import { byId, element, picture, send } from "/static/dom.js";
 const LARGEST = 1600; // pixels a side; a telephone's photo has 4000
 const MOST = 8;
 
-export function fillPeople({ sample, people }) {
+export function fillPeople({ sample, people, more }) {
   const note = byId("people-note");
-  note.hidden = !sample && people.length > 0;
-  note.textContent = sample
-    ? "Nobody is enrolled, so these synthetic people are ranked. The first person you add takes their place."
-    : "Nobody is enrolled.";
+  note.textContent = remark(sample, people.length, more);
+  note.hidden = !note.textContent;
   byId("faces").replaceChildren(...people.map((person) => face(person, sample)));
+}
+
+function remark(sample, shown, more) {
+  if (sample) {
+    return "Nobody is enrolled, so these synthetic people are ranked. The first person you add takes their place.";
+  }
+  if (!shown) return "Nobody is enrolled.";
+  return more ? `And ${more} more.` : "";
 }
 
 function face(person, sample) {

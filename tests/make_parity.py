@@ -1,0 +1,177 @@
+"""Makes docs/parity.md and docs/parity/: every network at hand against its PyTorch original.
+
+Run: make parity SHARED=FOLDER (needs PyTorch, an hour, and up to 3 GB of memory)
+
+The originals are built from their published descriptions (`torch_networks`). Where real weights are
+at hand they are used; the papers' checkpoints are not, so those networks get made-up weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from convert.checkpoints.reading import read_tensors  # noqa: E402
+from convert.cli import main as convert  # noqa: E402
+from tests import torch_networks, torch_reference  # noqa: E402
+from tests.torch_files import save_legacy, shape_of_sound_tensors  # noqa: E402
+
+DOCS = ROOT / "docs" / "parity"
+PEOPLE, PHOTOS = 24, 3
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One page."""
+
+    title: str
+    layout: str
+    file: str  # below SHARED/data/weights, or "" for made-up weights
+    originals: Callable[[Arrays], Arrays]
+    options: tuple[str, ...] = ()
+
+
+def traced(network: torch.nn.Module, x: np.ndarray, wanted: str, axes: dict[int, tuple]) -> Arrays:
+    """Run a network and return its output and that of modules whose names match, channels last."""
+    kept: Arrays = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: object, given: object, made: torch.Tensor) -> None:
+            kept[name] = made.numpy().transpose(axes[made.ndim])
+
+        return hook
+
+    for name, module in network.named_modules():
+        if re.fullmatch(wanted, name):
+            module.register_forward_hook(keep(name))
+    kept["output"] = torch_reference.run(network, x)
+    return kept
+
+
+def named(role: str, x: np.ndarray, kept: Arrays, prefix: str = "") -> Arrays:
+    """Name arrays as `earsight-convert parity --original` wants them."""
+    found = {f"{role}/{prefix}{n}": a for n, a in kept.items() if n != "output"}
+    return {**found, f"{role}.input": x, f"{role}.output": kept["output"]}
+
+
+def shape_of_sound(tensors: Arrays) -> Arrays:
+    voice, face = torch_reference.shape_of_sound(tensors)
+    heard, seen = torch_reference.voice_input(), torch_reference.face_input()
+    blocks = traced(voice, heard.transpose(0, 3, 2, 1), r"model\.layer\d\.\d", {4: (0, 3, 2, 1)})
+    bgr = ((seen[..., ::-1] * 255 - 127.5) / 127.5).transpose(0, 3, 1, 2)
+    units = traced(face, bgr, r"model\.body\.\d+", {4: (0, 2, 3, 1)})
+    return named("voice_encoder", heard, blocks, "V.") | named("face_encoder", seen, units, "F.")
+
+
+def x_vector(tensors: Arrays) -> Arrays:
+    state = {n: a.transpose(range(a.ndim)[::-1]) for n, a in tensors.items() if "dilation" not in n}
+    network = torch_reference.load(torch_networks.XVector(), state)
+    heard = np.random.default_rng(4).standard_normal((1, 600, 80, 1), np.float32) * 4
+    kept = traced(network, heard[..., 0].transpose(0, 2, 1), r"conv\d", {3: (0, 2, 1)})
+    return named("voice_encoder", heard, kept)
+
+
+def mobile_face_net(tensors: Arrays) -> Arrays:
+    network = torch_reference.load(torch_networks.MobileFaceNet(), tensors)
+    seen = torch_reference.face_input()
+    x = ((seen - torch_reference.MEAN) / torch_reference.STD).transpose(0, 3, 1, 2)
+    kept = traced(network, x, r"features\.\d+\.conv\.3|conv[12]\.1|bn", {4: (0, 2, 3, 1)})
+    return named("face_encoder", seen, kept)
+
+
+def celeba(tensors: Arrays) -> Arrays:
+    decoder = {n.removeprefix("decoder."): a for n, a in tensors.items() if n.startswith("decoder")}
+    network = torch_reference.load(torch_networks.CelebaDecoder(), decoder)
+    z = np.random.default_rng(5).standard_normal((4, 10), np.float32)
+    kept = traced(network, z, "convT.*", {4: (0, 2, 3, 1)})
+    kept["output"] = kept["output"].transpose(0, 2, 3, 1)
+    return named("portrait_decoder", z, kept, "decoder.")
+
+
+def heads(tensors: Arrays) -> Arrays:
+    found: Arrays = {}
+    for part, widths in (("voice", (192, 164, 128, 64)), ("image", (512, 256, 128, 64))):
+        prefix = f"{part}_model_state_dict."
+        state = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
+        network = torch_reference.load(torch_networks.AssociationHead(widths), state)
+        x = np.random.default_rng(6).standard_normal((8, widths[0]), np.float32)
+        kept = traced(network, x, r"(fc|bn)\d", {2: (0, 1)})
+        found |= named(f"{part}_head", x, kept, prefix)
+    return found
+
+
+CASES = (
+    Case("Shape of Sound, made-up weights", "shape-of-sound", "", shape_of_sound),
+    Case("x-vector, trained weights", "x-vector", "xvector_tdnn_6s.npz", x_vector),
+    Case("MobileFaceNet, trained weights", "mobilefacenet", "mobilefacenet.pt", mobile_face_net),
+    Case("CelebA decoder, trained weights", "celeba-decoder", "btcvae_celeba.pt", celeba),
+    Case("Association heads, trained weights", "association-heads", "voice_face_heads.pth", heads),
+)
+
+
+def main() -> int:
+    """Write the pages asked for; returns 1 when a gate is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, required=True, help="folder of test assets")
+    parser.add_argument("--only", choices=[case.layout for case in CASES], help="one page")
+    args = parser.parse_args()
+    DOCS.mkdir(parents=True, exist_ok=True)
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        people = Path(folder)
+        render_people(args.shared / "data" / "makehuman" / "slim_z.npz", people)
+        for case in CASES:
+            if args.only in (None, case.layout):
+                missed |= _page(case, args.shared / "data", people)
+    return missed
+
+
+def render_people(geometry: Path, folder: Path) -> None:
+    """Render made-up people, each with photos in a folder of their own."""
+    from PIL import Image
+
+    from convert.population.law import draw_person
+    from convert.population.pictures import load_pictures, render_people
+
+    drawn = [draw_person("face_only", i, 77) for i in range(PEOPLE)]
+    with tempfile.TemporaryDirectory() as work:
+        render_people(drawn, PHOTOS, Path(work), geometry, workers=1)
+        pictures = load_pictures(Path(work))
+    for person, photos in zip(pictures.ids, pictures.photos, strict=True):
+        (folder / person).mkdir()
+        for number, photo in enumerate(photos):
+            Image.fromarray(photo).save(folder / person / f"{number}.png")
+
+
+def _page(case: Case, data: Path, people: Path) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = data / "weights" / case.file
+        if not case.file:
+            checkpoint = Path(folder) / "best.pth.tar"
+            tensors = {f"module.{n}": a for n, a in shape_of_sound_tensors().items()}
+            save_legacy(checkpoint, {"state_dict": tensors})
+        original = Path(folder) / "original.npz"
+        np.savez(original, **case.originals(read_tensors(checkpoint)))
+        options = ["--layout", case.layout, "--original", str(original), "--title", case.title]
+        options += ["--voices", str(data / "voices"), "--speakers", str(data / "voices")]
+        options += ["--faces", str(people), "--people", str(people)]
+        return convert(
+            ["parity", str(checkpoint), *options, *case.options, "--out",
+             str(DOCS / f"{case.layout}.md")]
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
