@@ -130,7 +130,8 @@ def main() -> int:
     DOCS.mkdir(parents=True, exist_ok=True)
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
-        people = Path(folder)
+        people = Path(folder) / "rendered_people"
+        people.mkdir()
         render_people(args.shared / "data" / "makehuman" / "slim_z.npz", people)
         for case in CASES:
             if args.only in (None, case.layout):

@@ -1,4 +1,4 @@
-"""How good names are over whole conversations: of people who are enrolled, and of people who are not.
+"""How good names are over whole conversations: of enrolled people, and of people who are not.
 
 Run: python -m tests.measure_votes --work WORK [--bundle BUNDLE] [--report FILE.md]
 

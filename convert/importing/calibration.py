@@ -50,7 +50,7 @@ def voices(folder: Path | None, spec: FrontendSpec, count: int) -> Samples:
 
         paths = found(folder, SOUNDS, 2 * count)
         sounds = [read_recording(path).samples for path in paths]
-        source = str(folder)
+        source = _about(folder, len(paths))
     clips = [real(encoder_input(sound, spec)) for sound in sounds]
     return _halves(np.stack([clip[len(clip) // 2] for clip in clips]), count, source)
 
@@ -65,7 +65,8 @@ def faces(folder: Path | None, count: int) -> Samples:
         pictures, source = _shipped_faces(), "the sample gallery's synthetic faces"
     else:
         paths = found(folder, PICTURES, 2 * count)
-        pictures, source = np.stack([read_face(path) for path in paths]), str(folder)
+        pictures = np.stack([read_face(path) for path in paths])
+        source = _about(folder, len(paths))
     return _halves(pictures.astype(np.float32) / np.float32(255.0), count, source)
 
 
@@ -102,6 +103,10 @@ def found(folder: Path, suffixes: tuple[str, ...], count: int | None = None) -> 
     if count is None or len(paths) <= count:
         return paths
     return [paths[i] for i in np.linspace(0, len(paths) - 1, count).astype(int)]
+
+
+def _about(folder: Path, count: int) -> str:
+    return f"every other one of {count} files of {folder.resolve().name}/"
 
 
 def _shipped_faces() -> UInt8:

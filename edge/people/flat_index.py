@@ -106,8 +106,9 @@ def integer_dots() -> Dots | None:
 
     def dots(one: Int8, many: Int8) -> Float32:
         # not with `out`: it then returns None without counting the reference (6.5.16)
-        found: Float32 = np.asarray(simsimd.cdist(one[None], many, metric="dot", out_dtype="f32"))
-        return found[0]
+        found = np.asarray(simsimd.cdist(one[None], many, metric="dot", out_dtype="f32"))
+        row: Float32 = found[0]
+        return row
 
     return dots
 
