@@ -5,10 +5,11 @@ SHELL := /bin/bash
 BIN := .venv/bin
 OUT ?= out
 WORK ?= work/default
+MINUTES ?= 30
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal web-report soak-enrolment face-detection bundle-report parity default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -57,6 +58,16 @@ wheel: setup ## build dist/earsight-*.whl
 
 soak-journal: setup ## kill the journal's writer 200 times; nothing announced may be lost
 	$(BIN)/python tests/soak_journal.py --kills 200
+
+soak: setup ## let the daemon listen for MINUTES=30, into docs/soak.md
+	$(BIN)/python -m tests.soak_live --minutes $(MINUTES) --report docs/soak.md
+
+soak-kill: setup ## kill the daemon 200 times while it hears, into docs/soak_kill.md
+	@mkdir -p $(OUT)
+	$(BIN)/python -m tests.soak_kill --kills 200 --folder $(OUT) --report docs/soak_kill.md
+
+votes: setup ## what names are worth over conversations, into docs/votes.md: WORK=FOLDER
+	$(BIN)/python -m tests.measure_votes --work $(WORK) --report docs/votes.md
 
 soak-enrolment: setup ## enrol 2000 photos, 200 of them bad, with 50 kills, into docs/enrolment.md
 	$(BIN)/python -m tests.soak_enrolment --photos 2000 --bad 200 --kills 50 --out docs/enrolment.md

@@ -22,6 +22,7 @@ from . import __version__
 from .accelerator.checkup import examine_accelerator
 from .audio.devices import list_microphones, resolve
 from .audio.file import RATE
+from .audio.lamp import lamp_file
 from .audio.microphone import AudioBlock, Microphone
 from .board import explain_throttled, read_temperature, read_throttled
 from .bundle import load_bundle
@@ -166,6 +167,11 @@ def check_permissions(config: DeviceConfig) -> tuple[Status, str]:
         folder = _existing(journal_folder(config.journal))
         if not os.access(folder, os.W_OK):
             return "fail", f"{folder}: not writable by this user; set journal.folder or its owner"
+    lamp, button = lamp_file(config.privacy.lamp), Path(config.privacy.button)
+    if lamp and not os.access(lamp if lamp.exists() else lamp.parent, os.W_OK):
+        return "fail", f"{lamp}: not writable, so nothing is listened to; check privacy.lamp"
+    if button.exists() and not os.access(button, os.R_OK):
+        return "fail", f"{button}: not permitted; run: sudo usermod -aG input $USER"
     return "ok", f"user {os.getuid()} may use {len(devices)} capture devices and write its folders"
 
 

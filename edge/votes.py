@@ -23,9 +23,9 @@ class DecisionSettings:
 
     A bundle that was calibrated decides by `false_match_rate` when an utterance votes. `threshold`
     and `margin` are for one that was not; of four real speakers against galleries of 2 to 20
-    strangers 2 % are given a name in four utterances; with 0.35 and 0.05 it is up to 45 %. Two
-    utterances of one real speaker have a cosine of 0.69 or more (95 %), of two speakers of the
-    same sex 0.62 or less (95 %).
+    strangers 2 % are given a name in four utterances; with 0.35 and 0.05 it is up to 45 %. At
+    `same_voice` 0.8 one utterance in eight of a real speaker begins anew, two in five of another
+    speaker of the same sex do not; docs/votes.md says what names are worth.
     """
 
     false_match_rate: float = 0.01  # share of unknown speakers' utterances that get a vote
@@ -33,7 +33,7 @@ class DecisionSettings:
     margin: float = 0.1  # cosine by which it must lead the second
     votes: int = 2  # utterances that must agree before a name is given
     window: int = 5  # utterances of one speaker that are remembered; more than half must agree
-    same_voice: float = 0.7  # cosine to the mean of the utterances before that is the same speaker
+    same_voice: float = 0.8  # cosine to the mean of the utterances before that is the same speaker
     memory_s: float = 120.0  # silence after which the count begins anew
 
 

@@ -167,8 +167,8 @@ def report(
     rows = "\n".join(f"| {kind} | {count} |" for kind, count in sorted(kinds.items()))
     return f"""# Enrolling a folder
 
-Made by `make soak-enrolment` ({" ".join(["python", *sys.argv])}) on {platform.machine()},
-{args.workers} processes, Pillow {Image.__version__}.
+Made by `make soak-enrolment`: `python -m tests.soak_enrolment {" ".join(sys.argv[1:])}`; on
+{platform.machine()}, {args.workers} processes, Pillow {Image.__version__}.
 
 {args.photos} photos of {len(first.gallery)} people, {len(expected)} of the files damaged, hostile
 or unusable: {good} enrolled, {len(first.refused)} named with their reason, none lost, in

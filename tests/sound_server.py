@@ -92,6 +92,14 @@ class SoundServer:
         soundfile.write(wav, np.concatenate([lead, samples]), self.rate, subtype="PCM_16")
         return subprocess.Popen(["paplay", "--device=sink", str(wav)], env=self._environment())
 
+    def recorders(self) -> int:
+        """Count the streams that record from the server just now, as it sees them."""
+        listing = subprocess.run(
+            ["pactl", "list", "short", "source-outputs"],
+            env=self._environment(), capture_output=True, check=True,
+        )  # fmt: skip
+        return len(listing.stdout.splitlines())
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._server is not None
         self._server.send_signal(number)

@@ -19,7 +19,7 @@ from edge import cli as edge_cli
 from edge.arguments import build_parser
 from edge.bundle import FORMAT
 from edge.commands.loading import identity
-from edge.types import Match, Sighting, Timings, Traits, Utterance, VoicePrint
+from edge.types import Match, Sighting, Timings, Traits, Utterance, Verdict, VoicePrint
 from tests.fakes import FakeBundle
 
 ROOT = Path(__file__).parents[1]
@@ -115,6 +115,7 @@ def test_the_json_has_exactly_the_documented_keys() -> None:
         (Match(1, "u0001", "x", 0.5),),
         None,
         Timings(1.0, 1.0, 1.0, 1.0),
+        Verdict(False, False, 0.1, "x"),
     )
     result = {
         "bundle": identity(FakeBundle()),

@@ -11,7 +11,7 @@ import pytest
 from edge import cli, doctor
 from edge.board import explain_throttled, read_temperature, read_throttled
 from edge.bundle import load_bundle
-from edge.config import BundleSettings, DeviceConfig, GallerySettings
+from edge.config import BundleSettings, DeviceConfig, GallerySettings, PrivacySettings
 from edge.face.gallery import Gallery
 from edge.face.gallery_file import save_gallery
 from edge.sinks.journal import Journal, JournalSettings
@@ -61,6 +61,21 @@ def test_a_microphone_that_is_not_there_fails(config: DeviceConfig) -> None:
     pytest.importorskip("pyaudio")
     absent = replace(config, audio=replace(config.audio, device="usb:dead:beef"))
     assert status(absent, "microphone")[0] == "fail"
+
+
+def test_a_lamp_that_cannot_be_lit_fails_and_is_left_as_it_is(
+    config: DeviceConfig, tmp_path: Path
+) -> None:
+    lamp = tmp_path / "lamp"
+    lamp.write_text("1\n")  # a daemon listens
+    assert (
+        status(replace(config, privacy=PrivacySettings(lamp=str(lamp))), "permissions")[0] == "ok"
+    )
+    assert lamp.read_text() == "1\n"
+    absent = replace(config, privacy=PrivacySettings(lamp="no-such-led"))
+    found, text = status(absent, "permissions")
+    assert found == "fail"
+    assert "nothing is listened to" in text
 
 
 def test_a_disk_without_room(config: DeviceConfig) -> None:

@@ -16,6 +16,7 @@ import pytest
 import soxr
 
 from edge.audio import microphone
+from edge.audio.lamp import Lamp
 from edge.audio.microphone import AudioBlock, AudioState, Microphone, MicrophoneSettings
 from edge.errors import ConfigError, RuntimeUnavailable
 from tests import fake_portaudio
@@ -44,8 +45,8 @@ def server(folder: Path) -> Iterator[SoundServer]:
 class Listener:
     """Drains a microphone in a thread, as the daemon does."""
 
-    def __init__(self, settings: MicrophoneSettings) -> None:
-        self.microphone = Microphone(settings)
+    def __init__(self, settings: MicrophoneSettings, lamp: Lamp | None = None) -> None:
+        self.microphone = Microphone(settings, lamp)
         self.states: list[AudioState] = []
         self.blocks: list[AudioBlock] = []
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -168,6 +169,27 @@ def test_a_silent_microphone_is_no_audio_until_it_is_switched_on(server: SoundSe
         listener.until("listening", after=said)
         assert listener.microphone.level_dbfs > -60
     assert sum(block.lost for block in listener.blocks) == 0
+
+
+def test_the_lamp_burns_as_long_as_the_server_sees_a_stream(
+    server: SoundServer, folder: Path
+) -> None:
+    lamp = folder / "lamp"
+
+    def burns_and_records() -> tuple[str, int]:
+        return lamp.read_text().strip(), server.recorders()
+
+    with Listener(REAL, Lamp(str(lamp))) as listener:
+        listener.until("listening")
+        assert burns_and_records() == ("1", 1)
+        listener.microphone.mute(True)
+        listener.until("muted")
+        assert burns_and_records() == ("0", 0)
+        said = len(listener.states)
+        listener.microphone.mute(False)
+        listener.until("listening", after=said)
+        assert burns_and_records() == ("1", 1)
+    assert burns_and_records() == ("0", 0)
 
 
 def test_portaudio_looks_for_devices_without_a_word(

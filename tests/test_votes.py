@@ -86,6 +86,52 @@ def test_with_a_verdict_scores_and_margins_do_not_count() -> None:
     assert not votes.decide(voice(ADA), (), 3.0, no).review
 
 
+class People:
+    """Sixty made-up voices, ten of them enrolled, each a direction with noise around it."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng([57])
+        self._centres = self._unit(self._rng.normal(size=(60, 12)))
+        self._enrolled = self._unit(self._centres[:10] + 0.1 * self._rng.normal(size=(10, 12)))
+
+    def talk(self, speaker: int, settings: DecisionSettings) -> tuple[list[bool], list[str | None]]:
+        """Return which of six utterances vote, and the name after each."""
+        votes, ballots, names = Votes(settings), [], []
+        for number in range(6):
+            heard = self._unit(self._centres[speaker] + 0.17 * self._rng.normal(size=12))
+            scores = self._enrolled @ heard
+            first, second = np.argsort(-scores)[:2]
+            matches = ranking((str(first), float(scores[first])), (str(second), scores[second]))
+            decision = votes.decide(voice(heard.astype(np.float32)), matches, float(number))
+            best, lead = scores[first], scores[first] - scores[second]
+            ballots.append(bool(best >= settings.threshold and lead >= settings.margin))
+            names.append(decision.name)
+        return ballots, names
+
+    @staticmethod
+    def _unit(vectors: np.ndarray) -> np.ndarray:
+        return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def test_over_conversations_votes_cost_few_names_and_spare_most_false_ones() -> None:
+    people = People()
+    settings = DecisionSettings(threshold=0.65, margin=0.05, votes=2, window=5, same_voice=0.7)
+    known = [people.talk(speaker, settings) for speaker in range(10) for _ in range(20)]
+    unknown = [people.talk(speaker, settings) for speaker in range(10, 60) for _ in range(4)]
+    wrongly = [any(ballots) for ballots, _ in unknown]
+    named = [any(names) for _, names in unknown]
+    right = [str(i // 20) in names for i, (_, names) in enumerate(known)]
+    wrong = [
+        any(name not in (None, str(i // 20)) for name in names)
+        for i, (_, names) in enumerate(known)
+    ]
+    assert np.mean(right) > 0.95
+    assert not any(wrong)
+    assert np.mean(wrongly) > 0.2  # of six utterances, one often looks like somebody
+    assert np.mean(named) < 0.05
+    assert not any(names[0] for _, names in known + unknown)
+
+
 def test_the_json_has_these_keys() -> None:
     assert list(decide((ADA, SURE))[0].as_json()) == [
         "name", "id", "votes", "of", "why", "probability", "review",

@@ -21,7 +21,8 @@ NOT_IN_A_CLONE = (".*", "*.egg-info", "__pycache__", "build", "dist", "out", "wo
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy, so that nothing built earlier gets into it; leave no copy."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, folder / "clone", ignore=shutil.ignore_patterns(*NOT_IN_A_CLONE))
+    left_out = shutil.ignore_patterns(*NOT_IN_A_CLONE)
+    shutil.copytree(ROOT, folder / "clone", symlinks=True, ignore=left_out)
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "clone")
     shutil.rmtree(folder / "clone")
     (path,) = folder.glob("*.whl")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SEED = 77
 STATED = PoseRange(LARGEST_YAW, LARGEST_PITCH, LARGEST_ROLL)
-SPAN = SceneRange(PoseRange(60.0, 45.0, 60.0), frontal=False, side=320, smallest=0.12, largest=1.0)
+SPAN = SceneRange(PoseRange(45.0, 33.0, 40.0), False, side=320, smallest=0.15, largest=1.0)
 HEAD_SHARE = 0.85  # crown to chin, share of a crop
 GOOD = Head(0.0, 0.0, 999.0)  # of which only the picture is judged
 
@@ -128,10 +128,10 @@ def _detection(findings: Sequence[Finding]) -> str:
         ("tilted", lambda head: head.roll),
     )
     for name, angle in angles:
-        for low, high in ((0, 20), (20, 40), (40, 60)):
+        for low, high in ((0, 15), (15, 30), (30, 45)):
             some = [f for f in findings if low <= abs(angle(f.head)) < high]
             rows.append((f"{name} {low} to {high}°", some))
-    for low, high in ((38, 64), (64, 128), (128, 320)):
+    for low, high in ((48, 64), (64, 128), (128, 320)):
         some = [f for f in findings if _within(f) and low <= f.head.crown_to_chin < high]
         rows.append((f"within, {low} to {high} of 320 pixels from crown to chin", some))
     lines = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +90,23 @@ def latents(dim: int, count: int, length: float | None) -> Samples:
         values *= length / np.linalg.norm(values, axis=1, keepdims=True)
     about = "standard normal" if length is None else f"random, of length {length:g}"
     return _halves(values, count, about)
+
+
+def like_training(network: Any, count: int) -> Samples:
+    """Return inputs (n, d) with the statistics that a head's first batch norm was trained on.
+
+    For heads over features of a network nobody has: the inputs' mean is the one that gives the
+    batch norm's running mean, their variance gives its running variance on average.
+    """
+    kinds = [type(layer).__name__ for layer in network.layers]
+    dense = network.layers[kinds.index("Dense")]
+    kernel, bias = (weight.astype(np.float64) for weight in dense.get_weights())
+    _, _, mean, variance = network.layers[kinds.index("BatchNormalization")].get_weights()
+    centre = np.linalg.lstsq(kernel.T, mean - bias, rcond=None)[0]
+    spread = np.sqrt(variance.mean() / (kernel**2).sum(axis=0).mean())
+    rng = np.random.default_rng(_SEED)
+    values = centre + spread * rng.normal(size=(2 * count, len(centre)))
+    return _halves(values.astype(np.float32), count, "its first batch norm's own statistics")
 
 
 def found(folder: Path, suffixes: tuple[str, ...], count: int | None = None) -> list[Path]:

@@ -111,7 +111,7 @@ def import_models(
         for part, network in load_parts(source):
             if for_device:
                 check_for_device(source.layout.name, part.role, parameters(network), macs(network))
-            samples = samples_for(source.layout, part.role, network.input_shape[-1], options)
+            samples = samples_of(source.layout, part, network, options)
             imported.append(_convert(part, network, samples, options, folder, about))
     return imported
 
@@ -130,8 +130,15 @@ def load_parts(source: Source) -> list[tuple[Part, Any]]:
     return [(part, networks[part.role]) for part in layout.parts]
 
 
+def samples_of(layout: Layout, part: Part, network: Any, options: Options) -> Samples:
+    """Return inputs for a Keras network of a layout."""
+    if part.role.endswith("_head"):
+        return calibration.like_training(network, 4 * options.samples)
+    return samples_for(layout, part.role, network.input_shape[-1], options)
+
+
 def samples_for(layout: Layout, role: str, width: int, options: Options) -> Samples:
-    """Return real inputs for a network of a layout; `width` is the last axis of its input."""
+    """Return inputs for a model of a bundle; `width` is the last axis of its input."""
     if role == "voice_encoder" and layout.frontend is not None:
         return calibration.voices(options.voices, layout.frontend, options.samples)
     if role == "face_encoder":

@@ -16,7 +16,7 @@ from ..checkpoints.layouts import Layout, Part
 from ..complexity import macs, parameters
 from ..importing.converting import model_info, to_int8
 from ..importing.measuring import figures_of, run_float, to_pixels
-from ..importing.steps import Options, Source, load_parts, samples_for
+from ..importing.steps import Options, Source, load_parts, samples_of
 from ..report.layers import LayerError, layer_errors
 from .originals import LayerDistance, distances, load_original
 from .separation import Labelled, Separation, labelled_faces, labelled_voices, separation
@@ -67,7 +67,7 @@ def compare(
         rows: Sequence[LayerDistance] = ()
         if original is not None:
             rows = distances(network, load_original(original, part.role))
-        samples = samples_for(source.layout, part.role, network.input_shape[-1], options)
+        samples = samples_of(source.layout, part, network, options)
         made = to_int8(part, network, samples.calibration, work, options.memory_gib, options.whole)
         info = model_info(made.path)
         device = open_model(made.path, info, part.role)

@@ -88,6 +88,7 @@ def learn_weights(
         first = dataclasses.replace(recipe, joint_steps=recipe.weight_steps)
         learner = IdentityWeights(len(data.rows("paired", "train")), recipe.weight_steps)
         _run(data, spec, first, folder, seed, law, learner.weight, learner)
+        folder.mkdir(parents=True, exist_ok=True)
         np.save(kept, learner.weight)
     weights: Weights = np.load(kept)
     return weights

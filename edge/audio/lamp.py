@@ -19,6 +19,13 @@ _changing = threading.Lock()
 _open: Counter[str] = Counter()  # streams by lamp: one that hangs in closing outlives a reload
 
 
+def lamp_file(name: str, leds: Path = LEDS) -> Path | None:
+    """Return the file that lights a lamp, None for no lamp."""
+    if not name:
+        return None
+    return Path(name) if "/" in name else leds / name / "brightness"
+
+
 class Lamp:
     """One LED of the kernel, or a plain file that holds 1 or 0 in its place."""
 
@@ -31,7 +38,7 @@ class Lamp:
         """
         self._name = name
         self._led = leds / name if name and "/" not in name else None
-        self._file = self._led / "brightness" if self._led else Path(name) if name else None
+        self._file = lamp_file(name, leds)
         with _changing:
             if not _open[name]:
                 self._put_out()

@@ -15,9 +15,9 @@ from ..types import Float32, UInt8
 from .align import Head
 
 SMALLEST_HEAD = 48.0  # pixels, crown to chin
-LARGEST_YAW = 40.0  # degrees
-LARGEST_PITCH = 30.0
-LARGEST_ROLL = 40.0
+LARGEST_YAW = 35.0  # degrees
+LARGEST_PITCH = 25.0
+LARGEST_ROLL = 30.0
 LEAST_SHARPNESS = 0.8  # of `sharpness`
 SHARP = 3.2  # of a face that has nothing to gain
 DARKEST, BRIGHTEST = 40.0, 235.0  # mean grey of the face, 0..255

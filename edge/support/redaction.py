@@ -27,6 +27,7 @@ KINDS: Mapping[str, Kind] = {
     "accelerator.options": "plain",  # Key=value of a library
     "gallery.path": "path",
     "gallery.key_file": "path",
+    "gallery.engine": "plain",
     "journal.folder": "path",
     "mqtt.host": "host",
     "mqtt.node": "name",
