@@ -45,9 +45,7 @@ def open_set_figures(
         asked: the false-match rate that a user asks for.
     """
     rng = np.random.default_rng([seed, 72])
-    return [
-        figure for kind in KINDS for figure in _figures(info, population, kind, asked, rng)
-    ]
+    return [figure for kind in KINDS for figure in _figures(info, population, kind, asked, rng)]
 
 
 def table(figures: list[OpenSetFigure]) -> Iterator[str]:

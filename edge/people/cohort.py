@@ -67,8 +67,10 @@ def unpack_cohort(content: bytes, nearest: int) -> Cohort:
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            vectors = {kind: _unit(Codes(arrays[kind], float(arrays[f"{kind}_step"]), 0.0))
-                       for kind in KINDS}
+            vectors = {
+                kind: _unit(Codes(arrays[kind], float(arrays[f"{kind}_step"]), 0.0))
+                for kind in KINDS
+            }
     except (OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
         raise ValueError("not a cohort") from exc
     if min(len(rows) for rows in vectors.values()) < max(nearest, 1):
