@@ -7,7 +7,7 @@ A work folder holds everything between the steps::
     encoders/  renderer/  models/*.keras  calibration.npz          training
     models/*.tflite                                                quantization
     figures.json                                                   verification
-    decision.json                                                  calibration
+    decision.json  cohort.npz                                      calibration
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edge.audio.logmel import LogMelSpec
 from edge.bundle import Bundle
 from edge.errors import ConfigError
 from edge.manifest import DecisionInfo, ModelInfo, file_info
+from edge.people.cohort import pack_cohort
 from edge.schema import read_dataclass
 from edge.storage import write_private
 from edge.types import Float32
@@ -146,13 +147,15 @@ def calibrate_decision(recipe: Recipe, work: Path) -> DecisionInfo:
         RuntimeUnavailable: no runtime for int8 models works here.
     """
     from .backends import runtimes
-    from .calibration import decision_info
+    from .calibration import decision_info, embed_splits
     from .open_set_figures import open_set_figures, table
 
     data = load_dataset(work, recipe.population)
     with runtimes(tflite_files(work)) as (backends, _):
-        info = decision_info(data, backends[0], recipe.seed)
-        print(*table(open_set_figures(data, backends[0], info, recipe.seed)), sep="\n")
+        people = embed_splits(data, backends[0], ("validation", "test"), recipe.seed)
+    info = decision_info(people["validation"], recipe.seed)
+    print(*table(open_set_figures(info, people["test"], recipe.seed)), sep="\n")
+    write_private(work / "cohort.npz", pack_cohort(people["validation"].cohort.vectors))
     write_private(work / "decision.json", (json.dumps(asdict(info), indent=2) + "\n").encode())
     return info
 
@@ -169,7 +172,10 @@ def pack_bundle(recipe: Recipe, work: Path, out: Path) -> Bundle:
         json.loads(_need(work / "decision.json", "calibrate").read_text(encoding="utf-8")),
         ConfigError,
     )
-    bundle = pack(out, tflite_files(work), figures, recipe, DIM, decision, shipped_detector())
+    cohort = _need(work / "cohort.npz", "calibrate").read_bytes()
+    bundle = pack(
+        out, tflite_files(work), figures, recipe, DIM, (decision, cohort), shipped_detector()
+    )
     data = load_dataset(work, recipe.population)
     gallery = pack_gallery(out.with_name("sample.gallery"), bundle, data, recipe.gallery)
     size = sum(f.stat().st_size for f in out.iterdir())

@@ -1,23 +1,31 @@
 """What scores mean: the manifest's `decision`, measured on speakers that no network was trained on.
 
 Unknown speakers are compared with thousands of random galleries of each size. For every size it
-notes how much evidence their best match has at each rate, which weight of the lead over the second
-lets most known speakers be named, and, by logistic regression on as many known as unknown speakers,
-the probability that the best match is right. The utterances of one speaker are alike, so rates are
-as sure as the number of speakers allows.
+notes how much evidence (`edge.people.decision`) their best match has at each rate and, by logistic
+regression on as many known as unknown speakers, the probability that the best match is right. The
+utterances of one speaker are alike, so rates are as sure as the number of speakers allows.
+
+The cohort and the strangers who fill galleries come from the training split, where there are
+thousands; `open_set_figures` measures on the test split, whose voices have other base voices too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.manifest import DecisionInfo, ScoreLaw
+from edge.people.cohort import Cohort
+from edge.people.decision import evidence
+from edge.people.person import KINDS, Kind
 from edge.types import Float32
 
 from .backends import Backend
 from .metrics import unit
-from .open_set import Labelled, Trials, detection, run_trials
+from .open_set import Float64, Labelled, Trials, run_trials
 from .population.people import Split
 from .training.batches import centre_crop
 from .training.dataset import Dataset, Index
@@ -25,117 +33,114 @@ from .training.dataset import Dataset, Index
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 TAILS = (0.5, 0.1, 0.01, 0.001, 0.0001)  # of single comparisons, of which there are a million
 SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000)
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)
-TUNED = (0.01, 0.03, 0.1)  # false-match rates at which the weight is chosen
+COHORT = 1000  # people; fewer where there are not four times as many strangers
+NEAREST = 3  # of them
 DRAWN = 4000  # strangers compared with each utterance, at least, over all galleries of a size
 GALLERIES = 20  # of a size, at least
 SPARE = 1.1  # times as many strangers as the largest gallery has
 VERSIONS = 2  # of each clip: the clean one and one augmented
 PHOTOS = 2  # averaged for each enrolled person, as far as there are as many
 
-Float64 = npt.NDArray[np.float64]
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """One split, embedded."""
+
+    queries: Labelled  # utterances that ask
+    enrolled: Mapping[Kind, Labelled]  # the speakers and strangers, a row for each person
+    cohort: Cohort  # of others again
 
 
-def decision_info(data: Dataset, backend: Backend, seed: int) -> DecisionInfo:
-    """Measure the validation split.
+def decision_info(population: Population, seed: int) -> DecisionInfo:
+    """Measure the split "validation"; the seed draws the galleries."""
+    rng = np.random.default_rng([seed, 71])
+    laws = {kind: score_law(population, kind, rng) for kind in KINDS}
+    speakers = len(np.unique(population.queries.owners))
+    nearest = population.cohort.nearest
+    return DecisionInfo(RATES, TAILS, nearest, laws["photo"], laws["voice"], speakers)
+
+
+def embed_splits(
+    data: Dataset, backend: Backend, splits: Sequence[Split], seed: int
+) -> dict[Split, Population]:
+    """Embed who can be enrolled, and utterances of each split's speakers.
+
+    The last clip of a speaker enrols, the others ask.
 
     Args:
         data: of the work folder the models were trained in.
         backend: runs "voice_encoder" and "face_encoder" as the device does.
-        seed: of the galleries.
-    """
-    photos, voices, queries = embed_split(data, backend, "validation")
-    rng = np.random.default_rng([seed, 71])
-    return DecisionInfo(
-        RATES,
-        TAILS,
-        score_law(queries, photos, rng),
-        score_law(queries, voices, rng),
-        len(np.unique(queries.owners)),
-    )
-
-
-def embed_split(
-    data: Dataset, backend: Backend, split: Split
-) -> tuple[Labelled, Labelled, Labelled]:
-    """Embed who can be enrolled, and utterances of one split's speakers.
-
-    The last clip of a speaker enrols, the others ask. Strangers who only fill galleries come from
-    the training split: on these the encoders do as on others (a test of the bundle holds them to
-    it), and there are thousands.
-
-    Returns:
-        A row for each person by photos, a row for each by voice, the utterances that ask.
+        splits: whose speakers are heard.
+        seed: chooses the cohort, the same for every split.
     """
 
     def hear(clips: list[int], version: int) -> Float32:
         codes = data.codes[clips, version, ..., None].astype(np.float32) / 32.0
         return backend.run("voice_encoder", codes)["embedding"]
 
-    own = data.rows("paired", split)
-    strangers = np.concatenate([data.rows("paired", "train"), data.rows("face_only", "train")])
-    speaking = np.concatenate([data.rows("paired", "train"), data.rows("voice_only", "train")])
-    photos = _photos(data, np.concatenate([own, strangers]))
+    speakers = {split: data.rows("paired", split) for split in splits}
+    paired = np.concatenate([*speakers.values(), data.rows("paired", "train")])
+    photos = _photos(data, np.concatenate([paired, data.rows("face_only", "train")]))
     shots = [backend.run("face_encoder", centre_crop(p))["embedding"] for p in photos.values()]
-    owners = np.repeat(np.array(list(photos), np.int64), [len(own) for own in shots])
-    seen = Labelled(np.concatenate(shots), owners)
-    everybody = np.concatenate([own, speaking])
-    last = [int(data.clips_of[p][-1]) for p in everybody]
-    heard = Labelled(hear(last, 0), everybody.astype(np.int64))
-    asking = [(int(p), int(clip)) for p in own for clip in data.clips_of[p][:-1]]
-    clips = [clip for _, clip in asking]
-    queries = Labelled(
-        np.concatenate([hear(clips, version) for version in range(VERSIONS)]),
-        np.tile(np.array([person for person, _ in asking], np.int64), VERSIONS),
-    )
-    return seen.centres(), heard.centres(), queries
+    owners = np.repeat(np.array(list(photos), np.int64), [len(each) for each in shots])
+    speaking = np.concatenate([paired, data.rows("voice_only", "train")])
+    last = [int(data.clips_of[p][-1]) for p in speaking]
+    everybody: dict[Kind, Labelled] = {
+        "photo": Labelled(np.concatenate(shots), owners).centres(),
+        "voice": Labelled(hear(last, 0), speaking.astype(np.int64)).centres(),
+    }
+    found: dict[Split, Population] = {}
+    for split, own in speakers.items():
+        asking = [(int(p), int(clip)) for p in own for clip in data.clips_of[p][:-1]]
+        heard = [hear([clip for _, clip in asking], version) for version in range(VERSIONS)]
+        asked_by = np.tile(np.array([person for person, _ in asking], np.int64), VERSIONS)
+        others = np.concatenate([rows for other, rows in speakers.items() if other != split])
+        enrolled = {kind: people.without(others) for kind, people in everybody.items()}
+        queries = Labelled(unit(np.concatenate(heard)), asked_by)
+        found[split] = with_cohort(queries, enrolled, seed)
+    return found
 
 
-def score_law(queries: Labelled, enrolled: Labelled, rng: np.random.Generator) -> ScoreLaw:
-    """Measure one kind of samples; see `run_trials` for the arguments."""
-    strangers = np.isin(enrolled.owners, queries.owners, invert=True)
-    cosines = unit(queries.vectors) @ enrolled.vectors[strangers].T
-    sizes = [size for size in SIZES if SPARE * size <= strangers.sum()] or [1]
-    weights: list[float] = []
-    lines: list[list[float]] = []
-    slopes, offsets = [], []
+def with_cohort(queries: Labelled, everybody: Mapping[Kind, Labelled], seed: int) -> Population:
+    """Take a cohort out of those who can be enrolled but do not ask."""
+    rng = np.random.default_rng([seed, 73])
+    enrolled: dict[Kind, Labelled] = {}
+    vectors: dict[Kind, Float32] = {}
+    for kind, people in everybody.items():
+        strangers = people.without(queries.owners)
+        count = min(COHORT, len(strangers.owners) // 4)
+        rows = np.sort(rng.permutation(len(strangers.owners))[:count])
+        vectors[kind] = strangers.vectors[rows]
+        enrolled[kind] = people.without(strangers.owners[rows])
+    nearest = max(1, min([NEAREST, *(len(rows) for rows in vectors.values())]))
+    return Population(queries, enrolled, Cohort(vectors, nearest))
+
+
+def score_law(population: Population, kind: Kind, rng: np.random.Generator) -> ScoreLaw:
+    """Measure one kind of samples; `rng` draws the galleries."""
+    queries, enrolled = population.queries, population.enrolled[kind]
+    angles = population.cohort.angles(queries.vectors, kind)
+    strangers = enrolled.without(queries.owners).vectors
+    single = evidence(queries.vectors @ strangers.T, angles[:, None])
+    sizes = [size for size in SIZES if SPARE * size <= len(strangers)] or [1]
+    lines, slopes, offsets = [], [], []
     for size in sizes:
         trials = run_trials(queries, enrolled, size, max(GALLERIES, DRAWN // size), rng)
-        last = size == sizes[-1] and len(sizes) > 1
-        # the last two share a weight, so that their lines can be continued
-        weight = weights[-1] if last else _best_weight(trials)
-        unknown = evidence(trials.unknown, weight)
-        weights.append(weight)
+        unknown = evidence(trials.unknown, angles)
         lines.append([float(np.quantile(unknown, 1.0 - rate)) for rate in RATES])
-        slope, offset = _probability(unknown, evidence(trials.known, weight), trials)
+        slope, offset = _probability(unknown, evidence(trials.known, angles), trials)
         slopes.append(slope)
         offsets.append(offset)
     return ScoreLaw(
-        tuple(round(float(x), 5) for x in np.quantile(cosines, [1.0 - rate for rate in TAILS])),
+        tuple(round(float(x), 5) for x in np.quantile(single, [1.0 - rate for rate in TAILS])),
         tuple(sizes),
-        tuple(weights),
         tuple(tuple(round(line[i], 5) for line in lines) for i in range(len(RATES))),
         tuple(round(slope, 5) for slope in slopes),
         tuple(round(offset, 5) for offset in offsets),
     )
 
 
-def evidence(highest: Float32, weight: float) -> Float32:
-    """Return the evidence for the best of two scores (..., 2), as `edge.people.decision` has it."""
-    return np.asarray(highest[..., 0] + weight * (highest[..., 0] - highest[..., 1]))
-
-
-def _best_weight(trials: Trials) -> float:
-    """Return the weight with which most known speakers are named; the least of equal ones."""
-
-    def named(weight: float) -> float:
-        unknown, known = evidence(trials.unknown, weight), evidence(trials.known, weight)
-        return float(np.mean(detection(unknown, known, trials.right, TUNED)))
-
-    return max(WEIGHTS, key=lambda weight: (named(weight), -weight))
-
-
-def _probability(unknown: Float32, known: Float32, trials: Trials) -> tuple[float, float]:
+def _probability(unknown: Float64, known: Float64, trials: Trials) -> tuple[float, float]:
     """Fit logistic(slope * evidence + offset) to "the best is the speaker" (Newton's method)."""
     x = np.concatenate([unknown.ravel(), known.ravel()]).astype(np.float64)
     y = np.concatenate([np.zeros(unknown.size), trials.right.ravel()])

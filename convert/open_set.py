@@ -20,6 +20,7 @@ from .metrics import unit
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,20 @@ class Labelled:
         np.add.at(sums, positions, unit(self.vectors))
         return Labelled(unit(sums.astype(np.float32)), owners.astype(np.int64))
 
+    def without(self, owners: Ints) -> Labelled:
+        """Return the rows of everybody else."""
+        rows = np.isin(self.owners, owners, invert=True)
+        return Labelled(self.vectors[rows], self.owners[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Trials:
     """What galleries of one size gave: a row for each gallery, a column for each utterance."""
 
     size: int  # people in each gallery
-    speakers: Ints  # (utterances,)
-    unknown: Float32  # (galleries, utterances, 2): the two highest scores of strangers
-    known: Float32  # (galleries, utterances, 2): the same with the speaker in the gallery
-    right: Bools  # (galleries, utterances): the highest of `known` is the speaker's
+    unknown: Float32  # (galleries, utterances): the highest cosine of strangers
+    known: Float32  # the same with the speaker in the gallery
+    right: Bools  # whether the highest of `known` is the speaker's
 
 
 def run_trials(
@@ -60,34 +65,25 @@ def run_trials(
         galleries: how many are drawn.
         rng: draws them.
     """
-    speakers = np.unique(queries.owners)
-    strangers = np.flatnonzero(~np.isin(enrolled.owners, speakers))
+    strangers = np.flatnonzero(~np.isin(enrolled.owners, queries.owners))
     if len(strangers) < size:
         raise ValueError(f"{len(strangers)} strangers cannot fill a gallery of {size}")
     scores = enrolled.vectors @ unit(queries.vectors).T  # a row for each of the enrolled
     place = {int(owner): row for row, owner in enumerate(enrolled.owners)}
     own = scores[[place[int(owner)] for owner in queries.owners], np.arange(len(queries.owners))]
-    unknown, known, right = [], [], []
+    unknown, others = [], []
     for _ in range(galleries):
         drawn = scores[rng.choice(strangers, size, replace=False)]
-        replaced = drawn[0].copy()  # the stranger whose place the speaker takes
-        first, second, third = _highest_three(drawn)
-        unknown.append((first, second))
-        best = np.where(replaced == first, second, first)
-        other = np.where(replaced >= second, third, second)
-        right.append(own > best)
-        known.append((np.maximum(own, best), np.maximum(np.minimum(own, best), other)))
+        rest = drawn[1:].max(axis=0, initial=-1.0)  # the speaker takes the first one's place
+        others.append(rest)
+        unknown.append(np.maximum(rest, drawn[0]))
     return Trials(
-        size,
-        queries.owners,
-        np.moveaxis(np.array(unknown, np.float32), 1, 2),
-        np.moveaxis(np.array(known, np.float32), 1, 2),
-        np.array(right),
+        size, np.array(unknown), np.maximum(np.array(others), own), own > np.array(others)
     )
 
 
 def detection(
-    unknown: Float32, known: Float32, right: Bools, rates: Sequence[float]
+    unknown: Float64, known: Float64, right: Bools, rates: Sequence[float]
 ) -> list[float]:
     """Return the detection-and-identification rate at each false-alarm rate.
 
@@ -99,21 +95,3 @@ def detection(
     """
     lines = np.quantile(unknown, [1.0 - rate for rate in rates])
     return [float((right & (known > line)).mean()) for line in lines]
-
-
-def _highest_three(scores: Float32) -> tuple[Float32, Float32, Float32]:
-    """Return the three highest of each column; overwrites the array.
-
-    Where there is no second or third it is -1, the least cosine: somebody alone in a gallery leads
-    by as much as can be.
-    """
-    columns = np.arange(scores.shape[1])
-    found = []
-    for place in range(3):
-        if place < len(scores):
-            rows = scores.argmax(axis=0)
-            found.append(scores[rows, columns].copy())
-            scores[rows, columns] = -2.0
-        else:
-            found.append(np.full(scores.shape[1], -1.0, np.float32))
-    return found[0], found[1], found[2]

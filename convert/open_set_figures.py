@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.manifest import DecisionInfo
-from edge.people.decision import Line, law_of
+from edge.people.decision import Line, evidence, law_of
 from edge.people.person import KINDS, Kind
 
-from .backends import Backend
-from .calibration import DRAWN, GALLERIES, embed_split, evidence
-from .open_set import Labelled, detection, run_trials
-from .population.people import Split
-from .training.dataset import Dataset
+from .calibration import DRAWN, GALLERIES, Population
+from .open_set import detection, run_trials
 
 SIZES = (10, 100, 1000)
 CURVE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -30,72 +27,62 @@ class OpenSetFigure:
     asked: float  # false-match rate
     false_rate: float  # measured: utterances of unknown speakers that are named
     detection: float  # utterances of known speakers that are named rightly
+    mistaken: float  # utterances of known speakers that are given another's name
     right: float  # of known speakers the best match is right, named or not
     probability: float  # mean of what is stated for known and unknown speakers, half and half
     curve: tuple[tuple[float, float], ...]  # false-alarm rate, detection-and-identification rate
 
 
 def open_set_figures(
-    data: Dataset,
-    backend: Backend,
-    info: DecisionInfo,
-    seed: int,
-    asked: float = 0.01,
-    split: Split = "test",
+    info: DecisionInfo, population: Population, seed: int, asked: float = 0.01
 ) -> list[OpenSetFigure]:
-    """Measure the lines of a bundle on a split.
+    """Measure the lines of a bundle on a split that calibration has not seen: "test".
 
     Args:
-        data: of the work folder.
-        backend: runs the bundle's models.
-        info: of that bundle.
+        info: of the bundle.
+        population: the split as `calibration.embed_split` returns it.
         seed: of the galleries.
         asked: the false-match rate that a user asks for.
-        split: whose speakers are heard; calibration has seen "validation".
     """
-    photos, voices, queries = embed_split(data, backend, split)
     rng = np.random.default_rng([seed, 72])
-    enrolled = {"photo": photos, "voice": voices}
-    return [
-        figure
-        for kind in KINDS
-        for figure in _figures(info, kind, queries, enrolled[kind], asked, rng)
-    ]
+    return [figure for kind in KINDS for figure in _figures(info, population, kind, asked, rng)]
 
 
 def table(figures: list[OpenSetFigure]) -> Iterator[str]:
     """Yield a Markdown table."""
-    yield "| enrolled by | gallery | unknown named | known named rightly | best is right |"
-    yield "|---|---|---|---|---|"
+    titles = ("enrolled by", "gallery", "unknown named", "known named", "wrongly", "best is right")
+    yield f"| {' | '.join(titles)} |"
+    yield "|---" * len(titles) + "|"
     for figure in figures:
         yield (
             f"| {figure.kind} | {figure.people} | {figure.false_rate:.2%} "
-            f"| {figure.detection:.1%} | {figure.right:.1%} |"
+            f"| {figure.detection:.1%} | {figure.mistaken:.1%} | {figure.right:.1%} |"
         )
 
 
 def _figures(
     info: DecisionInfo,
+    population: Population,
     kind: Kind,
-    queries: Labelled,
-    enrolled: Labelled,
     asked: float,
     rng: np.random.Generator,
 ) -> Iterator[OpenSetFigure]:
-    strangers = int(np.isin(enrolled.owners, queries.owners, invert=True).sum())
-    for size in SIZES:
-        if size > strangers:
-            continue
+    queries, enrolled = population.queries, population.enrolled[kind]
+    angles = population.cohort.angles(queries.vectors, kind)
+    strangers = len(enrolled.without(queries.owners).owners)
+    for size in (size for size in SIZES if size <= strangers):
         trials = run_trials(queries, enrolled, size, max(GALLERIES, DRAWN // size), rng)
         line = Line(law_of(info, kind), info.rates, size, asked)
-        unknown, known = (evidence(x, line.weight) for x in (trials.unknown, trials.known))
+        unknown, known = evidence(trials.unknown, angles), evidence(trials.known, angles)
+        named = known >= line.asked
         rates = detection(unknown, known, trials.right, CURVE)
         yield OpenSetFigure(
             kind,
             size,
             asked,
             float((unknown >= line.asked).mean()),
-            float((trials.right & (known >= line.asked)).mean()),
+            float((trials.right & named).mean()),
+            float((~trials.right & named).mean()),
             float(trials.right.mean()),
             float(np.mean([line.probability(unknown).mean(), line.probability(known).mean()])),
             tuple(zip(CURVE, rates, strict=True)),

@@ -88,7 +88,7 @@ def pack(
     figures: Mapping[str, float],
     recipe: Recipe,
     dim: int,
-    decision: DecisionInfo | None = None,
+    decision: tuple[DecisionInfo, bytes] | None = None,
     detector: ShippedDetector | None = None,
 ) -> Bundle:
     """Write the bundle.
@@ -99,7 +99,7 @@ def pack(
         figures: what `verify.measure` returned.
         recipe: what the models were made from.
         dim: of the embedding.
-        decision: what scores mean; None leaves it open.
+        decision: what scores mean, and the cohort's file; None leaves it open.
         detector: of faces in photos; None for a bundle whose users frame photos by hand.
 
     Raises:
@@ -110,6 +110,8 @@ def pack(
     contents = {path.name: path.read_bytes() for path, _ in files.values()}
     report = json.dumps(dict(figures), indent=2, sort_keys=True) + "\n"
     extra = {"recipe.json": recipe.json().encode(), "report.json": report.encode()}
+    if decision is not None:
+        extra["cohort.npz"] = decision[1]
     models = {name: info for name, (_, info) in files.items()}
     if detector is not None:
         models["face_detector"] = detector.model
@@ -133,7 +135,7 @@ def pack(
         model_card=model_card(recipe, figures) + (detector.card if detector else ""),
         files={Path(name).stem: file_info(name, content) for name, content in extra.items()},
         face_detector=detector.info if detector else None,
-        decision=decision,
+        decision=decision[0] if decision else None,
     )
     return write_bundle(out, manifest, {**contents, **extra})
 

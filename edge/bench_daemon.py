@@ -38,8 +38,8 @@ SPEECH_S = 24.0
 PHRASE_S, PAUSE_S = 4.0, 2.0
 START_S = 120.0  # a small board takes long to import everything
 NOISE = 1e-3  # RMS, -60 dBFS
+# Formants of men's vowels in "hod", "heed", "who'd", "head": Peterson and Barney 1952, table II
 VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
-# formants of men's vowels, Peterson and Barney 1952, table II
 SYLLABLES_HZ = 4.0
 
 Reading = tuple[str, list[float], str]  # name, values, unit

@@ -8,6 +8,7 @@
       face_encoder.tflite      image (1, 112, 112, 3) int8 → embedding of the same space; optional
       portrait_decoder.tflite  embedding (1, d) int8 → portrait (1, 128, 128, 3) int8; optional
       face_detector.tflite     image (1, h, w, 3) → boxes (1, n, 4), scores (1, n, 2); optional
+      cohort.npz               strangers that matches are compared with (people.cohort); optional
       recipe.json report.json  how it was made, what was measured
 
 Rules: `format` is one integer and an unknown one is refused; unknown keys are refused; every file

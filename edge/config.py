@@ -61,8 +61,9 @@ class GallerySettings:
 
 @dataclass(frozen=True, slots=True)
 class PrivacySettings:
-    """Section [privacy]. There is no key to keep sound: none is ever stored."""
+    """Section [privacy]."""
 
+    keep_audio: bool = False
     capture_file: str = ""
     lamp: str = ""
     button: str = "/dev/input/earsight-mute"

@@ -22,7 +22,7 @@ class Key:
 
 
 SECTIONS: Mapping[str, str] = {
-    "audio": "The microphone. Sound is never stored.",
+    "audio": "The microphone.",
     "speech": "When somebody speaks. Seconds, unless said otherwise.",
     "bundle": "The models.",
     "accelerator": "A Coral Edge TPU, or another delegate. The CPU takes over when it fails.",
@@ -131,6 +131,10 @@ REFERENCE: Mapping[str, Key] = {
     ),
     "web.cert_file": Key("PEM of the page's certificate; empty: plain HTTP"),
     "web.key_file": Key("PEM, the key of cert_file"),
+    "privacy.keep_audio": Key(
+        "keep the sound of every utterance in the journal's folder, as long as its event; else "
+        "none is ever stored"
+    ),
     "privacy.capture_file": Key(
         "file that says listening, muted, waiting or no_audio; empty: capture in systemd's "
         "RuntimeDirectory, if there is one"

@@ -37,6 +37,7 @@ from .vitals import Vitals
 
 TICK_S = 0.25  # how soon the end of a file is noticed; signals come at once
 BOARD_S = 30.0  # between two looks at the board
+PEOPLE_S = 60.0  # before people are read again whose consent has ended, when that failed
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Daemon:
         self._muted = False
         self._throttled: int | None = 0
         self._board_s = 0.0
+        self._people_s = -PEOPLE_S
         self._signals = Signals()
         self._live: Session | None = None  # the one that runs, for whoever looks
         self._button: Button | None = None
@@ -172,9 +174,11 @@ class Daemon:
         if live.liveness.is_alive():
             self._notifier.watchdog()
         self._notifier.status(live.status())
-        if live.parts.ear.gallery.valid_until_s <= time.time():  # somebody's consent runs out
-            self.ask("reload")
         now = time.monotonic()
+        ended = live.parts.ear.gallery.valid_until_s <= time.time()  # somebody's consent
+        if ended and now - self._people_s > PEOPLE_S:
+            self._people_s = now
+            self.ask("reload")
         if now - self._board_s > BOARD_S:
             self._board_s = now
             bits = read_throttled()

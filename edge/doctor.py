@@ -202,6 +202,8 @@ def check_journal(config: DeviceConfig) -> tuple[Status, str]:
         connection.close()
     if found != "ok":
         return "fail", f"{folder}: damaged ({found}); it is set aside at the next start"
+    if config.privacy.keep_audio:
+        return "warn", f"{events} events in {folder}, with their sound (privacy.keep_audio)"
     if aside := list_set_aside(folder):
         return "warn", f"{events} events; {len(aside)} damaged journals were set aside in {folder}"
     return "ok", f"{events} events in {folder}"

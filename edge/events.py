@@ -57,9 +57,10 @@ class Event:
     data: Mapping[str, Any]  # JSON-able; for "heard" as `Sighting.as_json` plus "decision"
     portrait: bytes | None = field(default=None, repr=False)  # PNG
     voice: Embedded | None = field(default=None, repr=False, compare=False)
+    sound: bytes | None = field(default=None, repr=False)  # WAV, only when it is to be kept
 
     def as_json(self) -> dict[str, Any]:
-        """Return the flat public form, without picture and voice."""
+        """Return the flat public form, without picture, voice and sound."""
         return {
             "kind": self.kind,
             "boot_id": self.stamp.boot_id,
@@ -84,11 +85,12 @@ class Stamper:
         data: Mapping[str, Any],
         portrait: bytes | None = None,
         voice: Embedded | None = None,
+        sound: bytes | None = None,
     ) -> Event:
         """Return a stamped event; thread-safe, because drawing from a count is atomic."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         stamp = Stamp(self._boot_id, next(self._sequence), time.monotonic(), now, clock_synced())
-        return Event(kind, stamp, data, portrait, voice)
+        return Event(kind, stamp, data, portrait, voice, sound)
 
 
 def clock_synced() -> bool:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .audio.file import RATE
+from .audio.file import RATE, pack_wav
 from .audio.microphone import AudioBlock, AudioState
 from .audio.speech import Detector, SpeechFinder, SpeechRules
 from .events import Embedded, Kind
@@ -45,6 +45,7 @@ class Report(Protocol):
         data: Mapping[str, Any],
         portrait: bytes | None = None,
         voice: Embedded | None = None,
+        sound: bytes | None = None,
     ) -> None:
         """Stamp and hand out one event."""
 
@@ -210,14 +211,23 @@ class Capture(threading.Thread):
 
 
 class Worker(threading.Thread):
-    """Looks at each utterance and says what it gave; ends when the room is closed and empty."""
+    """Looks at each utterance and says what it gave; ends when the room is closed and empty.
+
+    Its sound goes with the event only when it is to be kept.
+    """
 
     def __init__(
-        self, ear: Ear, votes: Votes, room: WaitingRoom, report: Report, liveness: Liveness
+        self,
+        ear: Ear,
+        votes: Votes,
+        room: WaitingRoom,
+        report: Report,
+        liveness: Liveness,
+        keep_sound: bool = False,
     ) -> None:
         super().__init__(name="worker", daemon=True)
         self.heard = 0  # utterances looked at
-        self._ear, self._votes = ear, votes
+        self._ear, self._votes, self._keep_sound = ear, votes, keep_sound
         self._room, self._report, self._liveness = room, report, liveness
 
     def run(self) -> None:
@@ -246,7 +256,8 @@ class Worker(threading.Thread):
             "latency_ms": round(1e3 * (time.monotonic() - waiting.cut_s), 1),
         }
         voice = Embedded(self._ear.gallery.space_id, sighting.voice.embedding)
-        self._report("heard", data, portrait, voice)
+        sound = pack_wav(waiting.utterance.samples) if self._keep_sound else None
+        self._report("heard", data, portrait, voice, sound)
 
 
 def report_dropped(report: Report, utterance: Utterance, reason: str) -> None:

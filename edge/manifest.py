@@ -115,14 +115,10 @@ class FaceDetectorInfo:
 
 @dataclass(frozen=True, slots=True)
 class ScoreLaw:
-    """What scores of voices with one kind of samples mean, by the size of the gallery.
+    """What evidence (`people.decision`) with one kind of samples means, by the gallery's size."""
 
-    The evidence for the best match is its cosine plus `weights` times its lead over the second.
-    """
-
-    tail: tuple[float, ...]  # cosines that a stranger exceeds at each of `DecisionInfo.tails`
+    tail: tuple[float, ...]  # evidence that a stranger exceeds at each of `DecisionInfo.tails`
     sizes: tuple[int, ...]  # people in the gallery, rising; the others' tuples go with it
-    weights: tuple[float, ...]
     lines: tuple[tuple[float, ...], ...]  # for each of `DecisionInfo.rates`: evidence it takes
     slopes: tuple[float, ...]  # probability that the best is the speaker, who is as often
     offsets: tuple[float, ...]  # enrolled as not: logistic(slope * evidence + offset)
@@ -133,7 +129,8 @@ class DecisionInfo:
     """When a name may be given, measured on speakers no network has seen."""
 
     rates: tuple[float, ...]  # rising; how often an unknown speaker's utterance would get a name
-    tails: tuple[float, ...]  # falling; how often one stranger's cosine is beyond `ScoreLaw.tail`
+    tails: tuple[float, ...]  # falling; how often one stranger's evidence exceeds `ScoreLaw.tail`
+    nearest: int  # of the strangers in `files.cohort`, with whom evidence compares
     photo: ScoreLaw
     voice: ScoreLaw
     speakers: int  # measured on

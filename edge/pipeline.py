@@ -24,8 +24,9 @@ from .embed.encoder import VoiceEncoder
 from .errors import BundleError
 from .face.decoder import PortraitDecoder
 from .face.gallery import Gallery
-from .people.decision import DEFAULT_RATE, Judge, scales
-from .types import Float32, Recording, Sighting, Timings, Utterance
+from .people.cohort import load_cohort
+from .people.decision import DEFAULT_RATE, Judge
+from .types import Float32, Match, Recording, Sighting, Timings, Utterance, Verdict
 
 if TYPE_CHECKING:
     from .accelerator.failover import Accelerator
@@ -68,8 +69,10 @@ class Ear:
         self.accelerator = accelerator
         self._top = top
         decision = bundle.manifest.decision
-        self._scales = scales(decision) if decision else None
-        self._judge = Judge(decision, gallery, false_match_rate) if decision else None
+        self._judge: Judge | None = None
+        if decision is not None:
+            cohort = load_cohort(bundle, decision.nearest)
+            self._judge = Judge(decision, cohort, gallery, false_match_rate)
         self._spec = bundle.manifest.frontend.spec
         open_model = partial(accelerator.open, bundle) if accelerator else bundle.open
         self._voice = VoiceEncoder(open_model("voice_encoder", threads), bundle.manifest.traits)
@@ -98,9 +101,7 @@ class Ear:
         framed = perf_counter()
         voice = self._voice.encode(windows)
         encoded = perf_counter()
-        two = max(self._top, 2)  # how far the best leads is part of the verdict
-        matches = self.gallery.match(voice.embedding, two, self._scales)
-        verdict = self._judge.judge(matches) if self._judge else None
+        matches, verdict = self._ranked(voice.embedding)
         matched = perf_counter()
         portrait = self._decoder.draw(voice.embedding) if self._decoder else None
         drawn = perf_counter()
@@ -110,7 +111,12 @@ class Ear:
             match=1e3 * (matched - encoded),
             decode=1e3 * (drawn - matched),
         )
-        return Sighting(utterance, voice, matches[: self._top], portrait, timings, verdict)
+        return Sighting(utterance, voice, matches, portrait, timings, verdict)
+
+    def _ranked(self, embedding: Float32) -> tuple[tuple[Match, ...], Verdict | None]:
+        if self._judge is None:
+            return self.gallery.match(embedding, self._top), None
+        return self._judge.look(embedding, self._top)
 
     def spectrogram(self, utterance: Utterance) -> Float32:
         """Return the (frames, mels) mel energies of an utterance, for a picture of it."""

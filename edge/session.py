@@ -57,8 +57,11 @@ class Session:
         self._capture = Capture(
             source, config.speech, parts.detect, self._room, self.report, self.liveness, self._show
         )
+        keep_sound = config.privacy.keep_audio and config.journal.enabled
+        if keep_sound:
+            _log.warning("the sound of every utterance is kept (privacy.keep_audio)")
         self._worker = Worker(
-            parts.ear, Votes(config.decision), self._room, self.report, self.liveness
+            parts.ear, Votes(config.decision), self._room, self.report, self.liveness, keep_sound
         )
         self._accelerator = parts.ear.accelerator
         if self._accelerator is not None:
@@ -72,10 +75,11 @@ class Session:
         data: Mapping[str, Any],
         portrait: bytes | None = None,
         voice: Embedded | None = None,
+        sound: bytes | None = None,
     ) -> None:
         """Stamp an event and hand it to the sinks, which get events in their order."""
         with self._reporting:
-            self._fanout.write(self._stamper.event(kind, data, portrait, voice))
+            self._fanout.write(self._stamper.event(kind, data, portrait, voice, sound))
 
     def has_ended(self) -> bool:
         """Tell whether the source has ended and everything in it was looked at."""

@@ -166,8 +166,9 @@ def _page(case: Case, data: Path, people: Path) -> int:
         original = Path(folder) / "original.npz"
         np.savez(original, **case.originals(read_tensors(checkpoint)))
         options = ["--layout", case.layout, "--original", str(original), "--title", case.title]
-        options += ["--voices", str(data / "voices"), "--speakers", str(data / "voices")]
-        options += ["--faces", str(people), "--people", str(people)]
+        options += ["--voices", str(data / "voices"), "--faces", str(people)]
+        if case.file:  # made-up weights tell nobody apart
+            options += ["--speakers", str(data / "voices"), "--people", str(people)]
         return convert(
             ["parity", str(checkpoint), *options, *case.options, "--out",
              str(DOCS / f"{case.layout}.md")]

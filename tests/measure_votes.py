@@ -27,7 +27,8 @@ from convert.training.batches import centre_crop
 from edge.bundle import Bundle, default_bundle_path, load_bundle
 from edge.embed.encoder import FaceEncoder, VoiceEncoder
 from edge.face.gallery import Gallery, Person, Rows
-from edge.people.decision import Judge, scales
+from edge.people.cohort import load_cohort
+from edge.people.decision import Judge
 from edge.people.flat_index import FlatIndex
 from edge.people.person import KINDS, Kind
 from edge.types import Float32, Traits, VoicePrint
@@ -99,6 +100,7 @@ def converse(
     info = bundle.manifest.decision
     if info is None:
         raise SystemExit("the bundle is not calibrated")
+    cohort = load_cohort(bundle, info.nearest)
     ballots = rights = wrongs = unknowns = 0
     for _ in range(DRAWS):
         order = rng.permutation(len(speakers))
@@ -107,13 +109,12 @@ def converse(
         same = [speakers[i] for i in order[size:] if speakers[i].male == first.male]
         second = same[0]
         gallery = _gallery(enrolled, kind)
-        judge = Judge(info, gallery, settings.false_match_rate)
+        judge = Judge(info, cohort, gallery, settings.false_match_rate)
         votes = Votes(settings)
         named: Mapping[str, list[str | None]] = {first.id: [], second.id: []}
         for number, speaker in enumerate([first] * UTTERANCES + [second] * UTTERANCES):
             embedding = speaker.utterances[rng.integers(len(speaker.utterances))]
-            matches = gallery.match(embedding, 5, scales(info))
-            verdict = judge.judge(matches)
+            matches, verdict = judge.look(embedding, 5)
             voice = VoicePrint(embedding, NO_TRAITS, 1)
             decision = votes.decide(voice, matches, 3.0 * number, verdict)
             named[speaker.id].append(decision.id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
 import time
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +196,19 @@ def test_a_wrong_configuration_is_not_taken_over() -> None:
     assert len(rig.sinks) == 1  # nothing was stopped
 
 
+def test_people_are_read_again_when_a_consent_ends() -> None:
+    rig = Rig(ScriptedMicrophone([]), ScriptedMicrophone([]))
+    ends_s = [time.time() + 0.1]
+
+    def ear(bundle: FakeBundle, gallery: Gallery) -> Ear:
+        valid_until_s = ends_s.pop() if ends_s else float("inf")
+        return Ear(bundle, replace(gallery, valid_until_s=valid_until_s))
+
+    rig.ear = ear
+    rig.run(lambda: wait_for(lambda: "reloaded" in rig.said()))
+    assert rig.said() == ["started", "reloading", "reloaded", "stopping"]
+
+
 def test_muting_by_signal_also_through_a_reload(tmp_path: Path) -> None:
     mark = tmp_path / "capture"
     config = replace(QUICK, privacy=PrivacySettings(capture_file=str(mark)))
@@ -228,7 +243,7 @@ def test_a_button_mutes_and_a_reload_may_take_it_away(
     def world() -> None:
         kernel = os.open(device, os.O_WRONLY)
         os.write(kernel, press)
-        wait_for(lambda: rig.states()[-1] == "muted")
+        wait_for(lambda: rig.states()[-1:] == ["muted"])
         os.write(kernel, press)
         wait_for(lambda: rig.states()[-1] == "listening")
         rig.send(signal.SIGHUP)
@@ -238,6 +253,36 @@ def test_a_button_mutes_and_a_reload_may_take_it_away(
 
     rig.run(world)
     assert rig.states()[-1] == "listening"
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_sound_leaves_memory_only_when_it_is_to_be_kept(keep: bool) -> None:
+    config = replace(QUICK, privacy=PrivacySettings(keep_audio=keep, button=""))
+    spoken = voice(2)
+    rig = Rig(ScriptedMicrophone([silence(1), spoken, silence(2)]), config=config)
+    rig.run(lambda: wait_for(lambda: rig.of("heard")))
+    assert [event.sound for event in rig.events if event.kind != "heard"] == [None] * 3
+    (sound,) = [event.sound for event in rig.events if event.kind == "heard"]
+    if not keep:
+        assert sound is None
+        return
+    assert sound is not None
+    with wave.open(io.BytesIO(sound)) as held:
+        assert (held.getframerate(), held.getnchannels(), held.getsampwidth()) == (RATE, 1, 2)
+        samples = np.frombuffer(held.readframes(-1), "<i2") / 32767
+    heard = rig.of("heard")[0]
+    assert len(samples) == round((heard["end_s"] - heard["start_s"]) * RATE)
+    start = round((1 - heard["start_s"]) * RATE)
+    assert np.abs(samples[start : start + len(spoken)] - spoken).max() < 1e-4
+
+
+def test_no_audio_is_loud_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    lost = AudioState("no_audio", "unplugged", "usb:1234:5678", 0, 0, 1)
+    rig = Rig(ScriptedMicrophone([lost], stalls=True))
+    rig.run(lambda: wait_for(lambda: rig.states()[-1:] == ["no_audio"]))
+    assert ("WARNING", "no_audio unplugged") in [
+        (record.levelname, record.getMessage()) for record in caplog.records
+    ]
 
 
 def test_the_level_comes_with_each_state() -> None:
@@ -293,9 +338,9 @@ def test_the_watchdog_is_fed_without_a_microphone(manager: NotifySocket) -> None
     rig.notifier = watched(manager)
 
     def world() -> None:
-        manager.during(1.5)
-        found = manager.during(1.0)
-        assert "WATCHDOG=1" in found
+        said = manager.during(1.5)
+        assert any(message.startswith("STATUS=NO AUDIO (unplugged)") for message in said)
+        assert "WATCHDOG=1" in manager.during(1.0)
 
     rig.run(world)
     assert rig.states() == ["listening", "no_audio"]

@@ -91,7 +91,7 @@ def test_what_is_written_is_read_back_newest_first(journal: Journal, folder: Pat
 
 
 def test_nobody_else_can_read_it(journal: Journal, folder: Path) -> None:
-    journal.write(heard("ada"))
+    journal.write(dataclasses.replace(heard("ada"), sound=b"RIFF"))
     modes = {p.relative_to(folder).as_posix(): p.stat().st_mode & 0o777 for p in folder.rglob("*")}
     assert modes == {
         "journal.db": 0o600,
@@ -99,6 +99,8 @@ def test_nobody_else_can_read_it(journal: Journal, folder: Path) -> None:
         "journal.db-shm": 0o600,
         "portraits": 0o700,
         "portraits/1.png": 0o600,
+        "sounds": 0o700,
+        "sounds/1.wav": 0o600,
     }
     assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -151,12 +153,38 @@ def test_age_and_size_are_bounded(folder: Path) -> None:
     journal.close()
 
 
-def test_a_killed_writer_leaves_no_stray_portrait(folder: Path) -> None:
+def test_a_killed_writer_leaves_no_stray_file(folder: Path) -> None:
     Journal(settings(folder)).close()
-    for name in ("7.png", ".8.png.half"):
-        (folder / "portraits" / name).write_bytes(PNG)
+    for name in ("portraits/7.png", "portraits/.8.png.half", "sounds/7.wav"):
+        (folder / name).write_bytes(PNG)
     Journal(settings(folder)).close()
     assert list((folder / "portraits").iterdir()) == []
+    assert list((folder / "sounds").iterdir()) == []
+
+
+def test_a_kept_sound_is_private_and_goes_with_its_event(journal: Journal, folder: Path) -> None:
+    sounds = [b"RIFF of %d" % number * 1000 for number in range(3)]
+    for number, who in enumerate(("ada", "bob", "ada")):
+        journal.write(dataclasses.replace(heard(who, decided=who), sound=sounds[number]))
+    journal.write(heard("bob"))
+    found = journal.events()
+    assert [entry.sound and entry.sound.read_bytes() for entry in found] == [None, *sounds[::-1]]
+    assert {path.stat().st_mode & 0o777 for path in (folder / "sounds").iterdir()} == {0o600}
+    assert (folder / "sounds").stat().st_mode & 0o777 == 0o700
+    journal.forget(person="ada")
+    assert [path.read_bytes() for path in (folder / "sounds").iterdir()] == [sounds[1]]
+    journal.forget(since=datetime(2000, 1, 1, tzinfo=UTC))
+    assert list((folder / "sounds").iterdir()) == []
+
+
+def test_kept_sounds_count_for_the_size_limit(folder: Path) -> None:
+    journal = Journal(settings(folder, max_mb=1.0))
+    for _ in range(12):
+        journal.write(dataclasses.replace(heard("ada"), sound=bytes(200_000)))
+    journal.close()
+    Journal(settings(folder, max_mb=1.0)).close()
+    assert sum(path.stat().st_size for path in (folder / "sounds").iterdir()) <= 1 << 20
+    assert len(read_events(folder)) == len(list((folder / "sounds").iterdir())) > 0
 
 
 @pytest.mark.parametrize("where", ["all over", "header", "cut short", "empty pages", "not SQLite"])

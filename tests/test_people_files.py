@@ -326,8 +326,8 @@ class Encoder:
         return vector / np.linalg.norm(vector)
 
 
-def face(key: int) -> Sample:
-    pixels = np.random.default_rng([7, key]).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+def face(key: int, side: int = 12) -> Sample:
+    pixels = np.random.default_rng([7, key]).integers(0, 256, (side, side, 3)).astype(np.uint8)
     return dataclasses.replace(sample(key), crop=to_png(pixels // (1 + key % 3)))
 
 

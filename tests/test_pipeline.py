@@ -16,7 +16,9 @@ from edge.embed.encoder import FaceEncoder, VoiceEncoder
 from edge.embed.quantization import dequantize, quantize
 from edge.errors import BundleError, NoSpeechError
 from edge.face.gallery import Gallery
-from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo
+from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo, file_info
+from edge.people.cohort import pack_cohort
+from edge.people.person import KINDS
 from edge.pipeline import Ear
 from edge.types import Recording, Utterance
 from tests.fakes import DIM, SPACE, FakeBundle, FakeModel, hear
@@ -171,20 +173,24 @@ def test_the_public_json_has_exactly_these_keys() -> None:
     assert list(found["timings_ms"]) == ["frontend", "encode", "match", "decode"]
 
 
-def test_a_calibrated_bundle_gives_a_verdict() -> None:
-    law = ScoreLaw((0.0, 0.3), (1, 100), (0.5, 0.5), ((0.9, 0.95), (0.4, 0.5)), (9, 9), (-5, -7))
-    decision = DecisionInfo((0.001, 0.1), (0.5, 0.01), law, law, 9)
+def test_a_calibrated_bundle_gives_a_verdict(tmp_path: Path) -> None:
+    law = ScoreLaw((0.0, 0.3), (1, 100), ((0.9, 0.95), (-9.0, -9.0)), (9.0, 9.0), (-5.0, -7.0))
+    decision = DecisionInfo((0.001, 0.1), (0.5, 0.01), 2, law, law, 9)
+    content = pack_cohort({kind: np.eye(DIM, dtype=np.float32) for kind in KINDS})
+    (tmp_path / "cohort.npz").write_bytes(content)
     bundle = FakeBundle()
-    bundle.manifest = dataclasses.replace(bundle.manifest, decision=decision)
+    bundle.path = tmp_path
+    files = {"cohort": file_info("cohort.npz", content)}
+    bundle.manifest = dataclasses.replace(bundle.manifest, decision=decision, files=files)
     strict = Ear(bundle, gallery(), top=1, false_match_rate=0.001).look(utterance())
     lax = Ear(bundle, gallery(), top=1, false_match_rate=0.1).look(utterance())
-    assert len(strict.matches) == len(lax.matches) == 1
+    assert strict.matches == lax.matches == gallery().match(strict.voice.embedding, 1)
     assert strict.verdict is not None
     assert lax.verdict is not None
+    assert (strict.verdict.named, strict.verdict.near, lax.verdict.named) == (False, True, True)
     assert strict.verdict.probability == lax.verdict.probability
-    assert lax.as_json(None)["verdict"]["named"] == lax.verdict.named
-    assert (strict.verdict.named, lax.verdict.named) in ((False, False), (False, True))
     assert "among 6 people" in strict.verdict.why
+    assert lax.as_json(None)["verdict"]["named"] is True
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])

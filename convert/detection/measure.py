@@ -77,8 +77,8 @@ def measure(bundle: Bundle, geometry: Path, labelled: Path | None, count: int, w
     ]
     parts = [
         "# The face detector",
-        f"Made by `earsight-convert detector measure` with {bundle.manifest.name}, space "
-        f"{bundle.manifest.embedding.space_id}.",
+        f"Made by `earsight-convert detector measure --scenes {count}` with "
+        f"{bundle.manifest.name}, space {bundle.manifest.embedding.space_id}.",
         _detection(findings),
         _framing(findings),
         _degraded(findings, encoder),

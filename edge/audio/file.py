@@ -1,8 +1,10 @@
-"""Reads sound files: any rate, any number of channels, in pieces of 16 kHz mono."""
+"""Sound files: reads any rate and number of channels in pieces of 16 kHz mono; packs a WAV."""
 
 from __future__ import annotations
 
+import io
 import struct
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +71,17 @@ def stream_recording(path: Path) -> Iterator[Recording]:
     with _opened(path, soundfile) as sound:
         survey = _survey(path, sound, soundfile)
     return _pieces(path, survey, soundfile, soxr)
+
+
+def pack_wav(samples: Float32) -> bytes:
+    """Return 16 kHz mono samples (n,), nominal range -1..1, as a WAV file of 16 bits."""
+    packed = io.BytesIO()
+    with wave.open(packed, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(RATE)
+        sound.writeframes(np.rint(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return packed.getvalue()
 
 
 def _libraries() -> tuple[ModuleType, ModuleType]:

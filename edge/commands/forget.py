@@ -10,6 +10,8 @@ from pathlib import Path
 from ..config import gallery_path, journal_folder, load_config
 from ..errors import ConfigError, StorageError
 from ..face.gallery import sample_gallery_path
+from ..people.opening import OLD_SUFFIX
+from ..people.review import forget_heard
 from ..presence import restart_daemon
 from ..sinks.journal import Journal, JournalSettings
 from ..sinks.journal_folder import DATABASE
@@ -22,11 +24,13 @@ def forget(args: Namespace) -> int:
     if not (args.who or args.since or args.until):
         raise ConfigError("forget: name a person, --since or --until")
     config = load_config(args.config).config
-    person = _forget_in_gallery(args, args.gallery or gallery_path(config.gallery))
+    people = args.gallery or gallery_path(config.gallery)
+    person = _forget_in_gallery(args, people)
     folder = journal_folder(config.journal)
-    restarted = restart_daemon(folder)  # before the journal: else it writes the name once more
+    restarted = restart_daemon(folder)  # before the rest: else it writes the name once more
     if restarted:
         print("the daemon has started anew and knows nothing of it")
+    _forget_reviews(args, people, person)
     if (folder / DATABASE).exists():
         _forget_in_journal(args, person, replace(config.journal, folder=str(folder)))
     else:
@@ -41,7 +45,7 @@ def _forget_in_gallery(args: Namespace, path: Path) -> str | None:
     """Return the id of the person asked for; without times they leave the gallery."""
     if args.who is None:
         return None
-    if path == sample_gallery_path() or not path.exists():
+    if not _is_store(path):
         print(f"{path}: nobody called {args.who}; the journal is searched for that id")
         return str(args.who)
     with open_people(path) as store:
@@ -52,7 +56,34 @@ def _forget_in_gallery(args: Namespace, path: Path) -> str | None:
         if args.since is None and args.until is None:
             store.remove(person.id)
             print(f"{path}: {args.who} ({person.id}) is removed")
+            _remove_old_copy(path)
     return person.id
+
+
+def _remove_old_copy(path: Path) -> None:
+    """Remove the gallery of an earlier version that was left beside the store made of it."""
+    copy = path.with_name(path.name + OLD_SUFFIX)
+    try:
+        copy.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StorageError(
+            f"{copy}: holds everybody still and cannot be removed ({exc.strerror}); remove it"
+        ) from exc
+    print(f"{copy}: the copy of an earlier version is removed")
+
+
+def _forget_reviews(args: Namespace, path: Path, person: str | None) -> None:
+    """Erase the voices that wait for an answer, of a time range."""
+    if (args.since or args.until) and _is_store(path):
+        with open_people(path) as store:
+            erased = forget_heard(store, person, args.since, args.until)
+        print(f"{path}: {erased} voices that waited for review are erased")
+
+
+def _is_store(path: Path) -> bool:
+    return path.exists() and path != sample_gallery_path()
 
 
 def _forget_in_journal(args: Namespace, person: str | None, settings: JournalSettings) -> None:

@@ -7,9 +7,10 @@ from argparse import Namespace
 
 from ..config import key_file, load_config
 from ..embed.encoder import FaceEncoder
-from ..errors import ConfigError
+from ..errors import ConfigError, EarsightError
 from ..people.archive import export_people
 from ..people.archive_import import import_people, space_of
+from ..people.copying import remove_database
 from ..people.encryption import find_key, read_key
 from ..people.migrate import migrate_people
 from ..people.opening import open_store
@@ -37,8 +38,15 @@ def import_(args: Namespace) -> int:
     key = read_key(args.key_file) if args.key_file else None
     own_key = key_file(load_config().config.gallery)
     path = people_path(args.gallery)
-    with open_store(path, None if path.exists() else space_of(args.archive, key), own_key) as store:
-        added, known = import_people(store, args.archive, key)
+    fresh = not path.exists()
+    try:
+        space_id = space_of(args.archive, key) if fresh else None
+        with open_store(path, space_id, own_key) as store:
+            added, known = import_people(store, args.archive, key)
+    except EarsightError:
+        if fresh:  # an empty gallery would hide the sample
+            remove_database(path)
+        raise
     print(f"{added} people were added to {path}, {known} were there already")
     return 0
 

@@ -32,8 +32,9 @@ def replay(args: Namespace) -> int:
 
 def _print_journal(folder: Path, args: Namespace) -> None:
     for entry in reversed(read_events(folder, args.since, args.until, args.kind, limit=0)):
-        portrait = str(entry.portrait) if entry.portrait else None
-        print(as_line({"id": entry.id, **entry.body, "portrait": portrait}))
+        files = {"portrait": entry.portrait, "sound": entry.sound}
+        paths = {name: str(path) if path else None for name, path in files.items()}
+        print(as_line({"id": entry.id, **entry.body, **paths}))
 
 
 def _hear_file(path: Path, config_path: Path | None) -> None:

@@ -31,7 +31,7 @@ from ..pipeline import Ear
 from ..presence import Presence
 from ..service import Notifier, log_to_stderr
 from ..sinks import Sink
-from ..sinks.fanout import Fanout
+from ..sinks.fanout import QUEUE, QUEUE_WITH_SOUND, Fanout
 from ..sinks.journal import Journal
 from ..sinks.jsonl import JsonlSink
 from ..sinks.mqtt import MqttSink
@@ -110,7 +110,8 @@ def open_sinks(config: DeviceConfig, more: Iterable[Sink] = ()) -> Fanout:
     people = gallery_path(config.gallery)
     if is_store(people):
         others.append(PeopleSink(people, key_file(config.gallery), config.gallery.review_days))
-    return Fanout(others, first=journal)
+    queue = QUEUE_WITH_SOUND if config.privacy.keep_audio else QUEUE
+    return Fanout(others, first=journal, queue=queue)
 
 
 def _bundle(config: DeviceConfig) -> Bundle:

@@ -67,10 +67,6 @@ class Scale:
         """Return how surprising a stranger's cosine would be."""
         return float(np.interp(cosine, self.cosines, self.surprises))
 
-    def cosine(self, surprise: float) -> float:
-        """Return the cosine that is as surprising."""
-        return float(np.interp(surprise, self.surprises, self.cosines))
-
 
 class Index(Protocol):
     """What finds the rows nearest to a query, exactly or, in an engine of its own, nearly so."""

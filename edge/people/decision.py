@@ -1,9 +1,11 @@
 """Whether the best match may be named: a line that rises with the gallery, and a probability.
 
-The bundle carries what scores mean (`manifest.DecisionInfo`), measured on the validation split by
-`convert/calibration.py`: for galleries of several sizes, the evidence that an unknown speaker's
-best match exceeds at a given rate. Between sizes and rates the line is interpolated in their
-logarithms; beyond the largest size it goes on as between the last two, but never falls.
+The evidence for a match is by how much it is nearer to the voice than strangers are (`cohort`):
+one minus the ratio of the two angles. What evidence means the bundle carries
+(`manifest.DecisionInfo`), measured on the validation split by `convert/calibration.py`: for
+galleries of several sizes, what an unknown speaker's best match exceeds at a given rate. Between
+sizes and rates the line is interpolated in their logarithms; beyond the largest size it goes on as
+between the last two, but never falls.
 """
 
 from __future__ import annotations
@@ -16,60 +18,80 @@ import numpy.typing as npt
 
 from ..face.gallery import Gallery, Scale
 from ..manifest import DecisionInfo, ScoreLaw
-from ..types import Match, Verdict
+from ..types import Float32, Match, Verdict
+from .cohort import Cohort
 from .person import KINDS, Kind
 
 DEFAULT_RATE = 0.01
 NEAR = 10.0  # times the asked rate: what passes that line, but not the asked, is worth a review
 
+Float64 = npt.NDArray[np.float64]
 
-NOBODY = Verdict(False, False, 0.0, "nobody is enrolled")
+
+def evidence(cosine: npt.ArrayLike, angle: npt.ArrayLike) -> Float64:
+    """Return how much nearer than strangers a match is: 1 at the same place, below 0 farther.
+
+    Args:
+        cosine: of the match, any shape.
+        angle: `Cohort.angle` of the voice, radians; broadcasts with it.
+    """
+    own = np.arccos(np.clip(np.asarray(cosine, np.float64), -1.0, 1.0))
+    return np.asarray(1.0 - own / np.asarray(angle, np.float64))
 
 
 class Judge:
-    """Decides for one gallery at one false-match rate. Safe to use from any thread."""
+    """Ranks a gallery and decides at one false-match rate. Safe to use from any thread."""
 
-    def __init__(self, info: DecisionInfo, gallery: Gallery, rate: float) -> None:
+    def __init__(self, info: DecisionInfo, cohort: Cohort, gallery: Gallery, rate: float) -> None:
         """Draw the lines.
 
         Args:
             info: of the bundle that embeds the voices.
-            gallery: that the matches come from.
+            cohort: of that bundle.
+            gallery: the people to rank.
             rate: share of an unknown speaker's utterances that may be given a name, 0..1. With
                 photos and voices enrolled, each kind gets its part of it by the number of people.
         """
         counts = {kind: gallery.count(kind) for kind in KINDS}
         total = max(sum(counts.values()), 1)
-        self._scales = scales(info)
+        self._info, self._cohort, self._gallery = info, cohort, gallery
         self._lines = {
             kind: Line(law_of(info, kind), info.rates, count, rate * count / total)
             for kind, count in counts.items()
             if count
         }
 
-    def judge(self, matches: Sequence[Match]) -> Verdict:
-        """Judge the best of a ranking, which must hold two people if the gallery does."""
-        if not matches or matches[0].kind not in self._lines:
-            return NOBODY
+    def look(self, voice: Float32, top: int) -> tuple[tuple[Match, ...], Verdict]:
+        """Return the `top` best matches of a unit embedding (d,), and a verdict on the first."""
+        angles = {kind: self._cohort.angle(voice, kind) for kind in self._lines}
+        matches = self._gallery.match(voice, top, self._scales(angles))
+        if not matches:
+            return matches, Verdict(False, False, 0.0, "nobody is enrolled")
         best = matches[0]
         line = self._lines[best.kind]
-        second = -1.0
-        if len(matches) > 1:
-            second = self._translate(matches[1], best.kind)
-        evidence = best.score + line.weight * max(best.score - second, 0.0)
-        probability = float(line.probability(evidence))
-        text = f"score {best.score:.2f}, leading by {max(best.score - second, 0.0):.2f}"
-        if evidence >= line.asked:
-            return Verdict(True, False, probability, f"{text}, is beyond chance")
-        missing = (line.asked - evidence) / (1.0 + line.weight)
-        why = f"{text}: {missing:.2f} more are needed among {line.people} people"
-        return Verdict(False, evidence >= line.near, probability, why)
+        found = float(evidence(best.score, angles[best.kind]))
+        probability = float(line.probability(found))
+        near = f"{best.kind} {found:+.0%} nearer than strangers"
+        need = f"{line.asked:+.0%} among {line.people} people"
+        if found >= line.asked:
+            return matches, Verdict(True, False, probability, f"{near}, beyond {need}")
+        verdict = Verdict(False, found >= line.near, probability, f"{near}, it takes {need}")
+        return matches, verdict
 
-    def _translate(self, match: Match, kind: Kind) -> float:
-        """Return what the score of a match would be, were it of another kind."""
-        if match.kind == kind:
-            return match.score
-        return self._scales[kind].cosine(self._scales[match.kind].surprise(match.score))
+    def _scales(self, angles: Mapping[Kind, float]) -> dict[Kind, Scale]:
+        """Return what makes this voice's scores with photos and with voices comparable.
+
+        The surprise is minus the decimal logarithm of how often one stranger gives as much
+        evidence; from the last that was measured it rises by two up to a cosine of 1.
+        """
+        surprises = [-math.log10(rate) for rate in self._info.tails]
+        surprises = [0.0, *surprises, surprises[-1] + 2.0]
+        scales = {}
+        for kind, angle in angles.items():
+            tail = np.array(law_of(self._info, kind).tail)
+            cosines = np.cos(np.clip(angle * (1.0 - tail), 0.0, math.pi)).tolist()
+            scales[kind] = Scale((-1.0, *cosines, 1.0), tuple(surprises))
+        return scales
 
 
 class Line:
@@ -77,32 +99,20 @@ class Line:
 
     def __init__(self, law: ScoreLaw, rates: Sequence[float], people: int, rate: float) -> None:
         self.people = people
-        self.weight = _at(law.sizes, law.weights, people)
         self._slope = _at(law.sizes, law.slopes, people)
         more = max(math.log(people / law.sizes[-1]), 0.0)  # the odds fall as 1 / people
         self._offset = _at(law.sizes, law.offsets, people) - more
         self.asked = self._evidence(law, rates, rate)
         self.near = self._evidence(law, rates, NEAR * rate)
 
-    def probability(self, evidence: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def probability(self, found: npt.ArrayLike) -> Float64:
         """Return the probability that the best match is right, for evidence of any shape."""
-        x = np.asarray(evidence, np.float64)
+        x = np.asarray(found, np.float64)
         return np.asarray(0.5 * (1.0 + np.tanh((self._slope * x + self._offset) / 2.0)))
 
     def _evidence(self, law: ScoreLaw, rates: Sequence[float], rate: float) -> float:
         values = [_beyond(law.sizes, line, self.people) for line in law.lines]
         return float(np.interp(math.log(rate), np.log(rates), values))
-
-
-def scales(info: DecisionInfo) -> Mapping[Kind, Scale]:
-    """Return what makes scores of photos and of voices comparable.
-
-    The surprise is minus the decimal logarithm of how often one stranger's cosine is as high; from
-    the last that was measured it rises by two up to a cosine of 1.
-    """
-    surprises = [-math.log10(rate) for rate in info.tails]
-    surprises = [0.0, *surprises, surprises[-1] + 2.0]
-    return {kind: Scale((-1.0, *law_of(info, kind).tail, 1.0), tuple(surprises)) for kind in KINDS}
 
 
 def law_of(info: DecisionInfo, kind: Kind) -> ScoreLaw:

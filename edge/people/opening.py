@@ -15,7 +15,7 @@ from .encryption import find_key
 from .person import Sample
 from .store import PeopleStore
 
-OLD_SUFFIX = ".before-0.2"  # of a gallery that was made into a store
+OLD_SUFFIX = ".before-store"  # of a gallery that was made into a store
 
 
 def open_store(

@@ -136,6 +136,30 @@ def forget_old(store: PeopleStore, days: float) -> None:
         )
 
 
+def forget_heard(
+    store: PeopleStore, person_id: str | None, since: datetime | None, until: datetime | None
+) -> int:
+    """Erase what was heard within `since <= time < until`; return how many there were.
+
+    Args:
+        store: that the people are in.
+        person_id: only what was taken for this person; None for everybody.
+        since: with a time zone; None from the beginning.
+        until: with a time zone; None to the end.
+    """
+    first = since.timestamp() if since else 0.0
+    end = until.timestamp() if until else float("inf")
+    with store.noting():
+        erased = store.connection.execute(
+            "DELETE FROM reviews WHERE heard_s >= ? AND heard_s < ? "
+            "AND (? IS NULL OR person = (SELECT number FROM persons WHERE id = ?))",
+            [first, end, person_id, person_id],
+        ).rowcount
+    with storage_errors(store.path):
+        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return erased
+
+
 def _find(store: PeopleStore, number: int) -> Review:
     found = next((review for review in pending(store) if review.number == number), None)
     if found is None:

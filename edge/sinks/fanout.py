@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from . import Sink
 
 QUEUE = 256  # events; with a 40 kB portrait each, 10 MB
+QUEUE_WITH_SOUND = 32  # with half a minute of sound each, 32 MB
 PATIENCE_S = 2.0  # the longest an announcement waits for a stuck disk
 RETRY_S = 0.5  # doubles to:
 LONGEST_RETRY_S = 30.0

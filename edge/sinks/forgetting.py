@@ -15,7 +15,7 @@ from ..errors import StorageError
 from ..sqlite import transaction
 from .journal_folder import DATABASE, list_set_aside
 from .journal_query import pack, time_clause, unpack
-from .journal_retention import remove_portraits, remove_rows
+from .journal_retention import remove_files, remove_rows
 from .jsonl import as_line
 
 
@@ -52,7 +52,7 @@ def forget(
                 connection.execute("UPDATE events SET crc = ?, body = ? WHERE id = ?", row)
                 changed += 1
         remove_rows(connection, removed)
-    remove_portraits(folder, removed)
+    remove_files(folder, removed)
     copies = list_set_aside(folder)
     for copy in copies:
         shutil.rmtree(copy)

@@ -1,4 +1,4 @@
-"""The journal: every event in SQLite, portraits as files beside it, kept for a while and no longer.
+"""The journal: every event in SQLite, its files beside it, kept for a while and no longer.
 
 An event is there once `write` returns, also after `kill -9` and a power cut (journal_file.py says
 why), and gone once `forget` returns.
@@ -21,9 +21,9 @@ from ..sqlite import is_corrupt, storage_errors, transaction
 from ..storage import write_private
 from .forgetting import Forgotten, forget
 from .journal_file import open_database
-from .journal_folder import DATABASE, portrait_path, set_aside, sync_folder
+from .journal_folder import DATABASE, portrait_path, set_aside, sound_path, sync_folder
 from .journal_query import Entry, pack, select_events
-from .journal_retention import remove_stray_portraits, tidy
+from .journal_retention import remove_stray_files, tidy
 from .journal_voices import insert_voice
 from .jsonl import as_line
 
@@ -40,7 +40,7 @@ class JournalSettings:
     enabled: bool = True
     folder: str = "/var/lib/earsight/journal"
     keep_days: float = 30.0  # 0 keeps events until `max_mb`
-    max_mb: float = 256.0  # of events and portraits together; the oldest go first
+    max_mb: float = 256.0  # of events and their files together; the oldest go first
     keep_free_mb: float = 64.0  # of the disk, left to the rest of the system
     embeddings: bool = False  # of voices, which are biometric: for `earsight find`
 
@@ -72,10 +72,10 @@ class Journal:
         self._tidied_s = time.monotonic()
         with self._lock, storage_errors(self._database):
             self._tidy()
-            remove_stray_portraits(self._connection, self._folder)
+            remove_stray_files(self._connection, self._folder)
 
     def write(self, event: Event) -> None:
-        """Commit an event and its portrait to disk.
+        """Commit an event with its portrait, and its sound if it has one, to disk.
 
         Raises:
             StorageError: not now: the disk is full or does not answer.
@@ -116,8 +116,8 @@ class Journal:
     ) -> Forgotten:
         """Remove a person, a time range, or a person within one, so that no byte stays in a file.
 
-        Events whose voice was taken to be the person's go with their portraits; where the person
-        only ranked lower, their line goes. Then the database is rewritten and its log emptied.
+        Events whose voice was taken to be the person's go with their files; where the person only
+        ranked lower, their line goes. Then the database is rewritten and its log emptied.
         What a flash chip keeps in worn-out blocks is beyond any program.
 
         Args:
@@ -151,7 +151,8 @@ class Journal:
         stamp = event.stamp
         time_s = datetime.fromisoformat(stamp.wall).timestamp()
         crc, packed = pack(body)
-        written: Path | None = None
+        beside = {portrait_path: event.portrait, sound_path: event.sound}
+        written: list[Path] = []
         try:
             with transaction(self._connection):
                 row = self._connection.execute(
@@ -163,7 +164,7 @@ class Journal:
                         stamp.clock_synced,
                         stamp.boot_id,
                         stamp.monotonic_s,
-                        len(event.portrait or b""),
+                        sum(len(content or b"") for content in beside.values()),
                         crc,
                         packed,
                     ),
@@ -177,14 +178,15 @@ class Journal:
                 if self._settings.embeddings and event.voice is not None:
                     voice = event.voice
                     insert_voice(self._connection, row or 0, voice.space_id, voice.vector)
-                if event.portrait:
-                    written = portrait_path(self._folder, row or 0)
-                    write_private(written, event.portrait)
-                    sync_folder(written.parent)
+                for place, content in beside.items():
+                    if content:
+                        written.append(place(self._folder, row or 0))
+                        write_private(written[-1], content)
+                        sync_folder(written[-1].parent)
         except BaseException:
-            if written is not None:
+            for path in written:
                 with contextlib.suppress(OSError):
-                    written.unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
             raise
 
     def _begin_anew(self, reason: str) -> None:

@@ -34,13 +34,13 @@ _SURROUNDINGS = {
 _SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS events (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: portraits are named after it
+        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: files are named after it
         kind TEXT NOT NULL,
         time_s REAL NOT NULL,       -- seconds since 1970, UTC, put right when the clock is set
         time_sure INTEGER NOT NULL, -- 0 while the clock was not set
         boot_id TEXT NOT NULL,
         monotonic_s REAL NOT NULL,
-        portrait_bytes INTEGER NOT NULL,  -- 0 without one
+        portrait_bytes INTEGER NOT NULL,  -- of the files beside it, a kept sound too
         crc INTEGER NOT NULL,       -- CRC-32 of body
         body BLOB NOT NULL          -- the event as JSON, UTF-8
     ) STRICT

@@ -5,6 +5,7 @@
     folder/ 0700
       journal.db, journal.db-wal, journal.db-shm    0600, SQLite in WAL mode
       portraits/17.png                              0600, of event 17
+      sounds/17.wav                                 0600, only with privacy.keep_audio
       set-aside-20260131T120000Z/                   a journal that was found corrupt, whole
 """
 
@@ -18,7 +19,8 @@ from pathlib import Path
 from ..errors import StorageError
 
 DATABASE = "journal.db"
-PORTRAITS = "portraits"
+PORTRAITS, SOUNDS = "portraits", "sounds"
+BESIDE = (PORTRAITS, SOUNDS)  # folders of files that belong to events
 _SET_ASIDE = "set-aside-"
 
 
@@ -32,9 +34,10 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / PORTRAITS).mkdir(mode=0o700, exist_ok=True)
+        _make_beside(folder)
         alone = not (folder / DATABASE).exists()
-        if alone and (_logs(folder)[0].exists() or any((folder / PORTRAITS).iterdir())):
+        left = any(path for name in BESIDE for path in (folder / name).iterdir())
+        if alone and (left or _logs(folder)[0].exists()):
             set_aside(folder, "its database is missing")
     except OSError as exc:
         if isinstance(exc, StorageError):
@@ -47,8 +50,13 @@ def portrait_path(folder: Path, event_id: int) -> Path:
     return folder / PORTRAITS / f"{event_id}.png"
 
 
+def sound_path(folder: Path, event_id: int) -> Path:
+    """Return where the sound of an event is, if it was kept."""
+    return folder / SOUNDS / f"{event_id}.wav"
+
+
 def set_aside(folder: Path, reason: str) -> None:
-    """Move a closed journal and its portraits into a folder of their own, losing nothing.
+    """Move a closed journal and its files into a folder of their own, losing nothing.
 
     Raises:
         StorageError: the disk does not let them be moved.
@@ -59,10 +67,10 @@ def set_aside(folder: Path, reason: str) -> None:
         while target.exists():
             target = target.with_name(f"{target.name}x")
         target.mkdir(mode=0o700)
-        for path in (folder / DATABASE, *_logs(folder), folder / PORTRAITS):
+        for path in (folder / DATABASE, *_logs(folder), *(folder / name for name in BESIDE)):
             if path.exists():
                 path.rename(target / path.name)
-        (folder / PORTRAITS).mkdir(mode=0o700)
+        _make_beside(folder)
         sync_folder(folder)
     except OSError as exc:
         raise StorageError(
@@ -88,6 +96,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _make_beside(folder: Path) -> None:
+    for name in BESIDE:
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
 
 
 def _logs(folder: Path) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ from ..errors import StorageError
 from ..events import Kind
 from ..sqlite import storage_errors
 from .journal_file import open_for_reading
-from .journal_folder import DATABASE, portrait_path
+from .journal_folder import DATABASE, portrait_path, sound_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Entry:
     time_sure: bool  # False when the clock was never set while the board ran
     body: Mapping[str, Any]  # as `Event.as_json`
     portrait: Path | None  # PNG, 0600
+    sound: Path | None = None  # WAV, 0600, when it was kept
 
 
 def read_events(
@@ -118,6 +119,6 @@ def _entry(folder: Path, row: tuple[int, float, int, int, int, bytes]) -> Entry 
         body = unpack(crc, packed)
     except StorageError:
         return None
-    portrait = portrait_path(folder, event_id)
-    there = portrait_bytes and portrait.exists()
-    return Entry(event_id, time_s, bool(time_sure), body, portrait if there else None)
+    beside = portrait_path(folder, event_id), sound_path(folder, event_id)
+    portrait, sound = (path if portrait_bytes and path.exists() else None for path in beside)
+    return Entry(event_id, time_s, bool(time_sure), body, portrait, sound)

@@ -1,4 +1,4 @@
-"""What leaves the journal by itself: events that are too old or too many, stray portraits."""
+"""What leaves the journal by itself: events that are too old or too many, stray files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..sqlite import transaction
-from .journal_folder import PORTRAITS, list_set_aside, portrait_path
+from .journal_folder import BESIDE, list_set_aside, portrait_path, sound_path
 
 _ROOM = 0.9  # of the size limit is left filled, so that not every event starts a deletion
 
@@ -31,27 +31,28 @@ def tidy(connection: sqlite3.Connection, folder: Path, keep_s: float, max_bytes:
 
 
 def remove_rows(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
-    """Remove events inside a transaction; `remove_portraits` follows when it is committed.
+    """Remove events inside a transaction; `remove_files` follows when it is committed.
 
-    A crash in between leaves stray portraits, which go at the next start, and never an event that
-    has lost its portrait.
+    A crash in between leaves stray files, which go at the next start, and never an event that has
+    lost its portrait.
     """
     connection.executemany("DELETE FROM events WHERE id = ?", [(event_id,) for event_id in ids])
 
 
-def remove_portraits(folder: Path, ids: Iterable[int]) -> None:
-    """Remove the portraits of events that are gone."""
+def remove_files(folder: Path, ids: Iterable[int]) -> None:
+    """Remove portraits and sounds of events that are gone."""
     for event_id in ids:
         portrait_path(folder, event_id).unlink(missing_ok=True)
+        sound_path(folder, event_id).unlink(missing_ok=True)
 
 
-def remove_stray_portraits(connection: sqlite3.Connection, folder: Path) -> None:
-    """Remove portraits whose event was never committed: the writer was killed in between."""
-    with transaction(connection):  # a writer in another process has its portrait before its row
+def remove_stray_files(connection: sqlite3.Connection, folder: Path) -> None:
+    """Remove files whose event was never committed: the writer was killed in between."""
+    with transaction(connection):  # a writer in another process has its files before its row
         known = connection.execute("SELECT id FROM events WHERE portrait_bytes > 0")
-        names = {portrait_path(folder, event_id).name for (event_id,) in known}
-        for path in (folder / PORTRAITS).iterdir():
-            if path.name not in names:
+        ids = {str(event_id) for (event_id,) in known}
+        for path in (path for name in BESIDE for path in (folder / name).iterdir()):
+            if path.stem not in ids:
                 path.unlink()
 
 
@@ -73,11 +74,11 @@ def _remove(connection: sqlite3.Connection, folder: Path, query: str, value: flo
     with transaction(connection):
         ids = [event_id for (event_id,) in connection.execute(query, (value,)).fetchall()]
         remove_rows(connection, ids)
-    remove_portraits(folder, ids)
+    remove_files(folder, ids)
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """Return the bytes that events and portraits fill; freed pages do not count."""
+    """Return the bytes that events and their files fill; freed pages do not count."""
     pragmas = ("page_count", "freelist_count", "page_size")
     pages, free, size = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in pragmas)
     total = connection.execute("SELECT total(portrait_bytes) FROM events").fetchone()[0]

@@ -51,7 +51,8 @@ ROOTS = (
     Root("trixie-arm64", "trixie", "arm64", "aarch64", "3.13", "cortex-a76", ("libasound2t64",)),
     Root(
         "bookworm-armhf", "bookworm", "armhf", "armv7l", "3.11", "cortex-a7",
-        ("libasound2", "libsndfile1", "python3-numpy", "python3-pil"), wheels=False,
+        ("libasound2", "libsndfile1", "python3-cffi-backend", "python3-numpy", "python3-pil"),
+        wheels=False,
     ),
 )  # fmt: skip
 
@@ -89,12 +90,27 @@ def make_root(root: Root, folder: Path) -> Path:
     include = ",".join((*PACKAGES, *root.packages))
     subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=extract", "--components=main", "--format=directory",
-         f"--architectures={root.architecture}", f"--include={include}", root.suite, str(new)],
+         f"--architectures={root.architecture}", f"--include={include}", root.suite, str(new),
+         *_archive(root.suite)],
         check=True,
     )  # fmt: skip
     _finish(root, new)
     new.rename(path)
     return path
+
+
+def _archive(suite: str) -> list[str]:
+    """Return the line of this machine's Debian archive, without those of updates.
+
+    Empty, mmdebstrap's own choice, where this machine names none.
+    """
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages",
+         "Origin: Debian"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    sites = [site for site in done.stdout.split() if not site.endswith("security")]
+    return [f"deb {sites[0]} {suite} main"] if sites else []
 
 
 def _finish(root: Root, path: Path) -> None:

@@ -114,7 +114,7 @@ def prepare(root: Root, path: Path, work: Path, shared: Path) -> dict[str, dict[
     if not root.wheels:
         site = shared / "site"
         wheel = build_wheel(work)
-        pip_download(root, site, wheel, "soundfile", "tflite-runtime==2.14.0")
+        pip_download(root, site, wheel, "soundfile", "typing-extensions", "tflite-runtime==2.14.0")
         return {"tflite": {"PYTHONPATH": "/mnt/earsight/site", "PROGRAM": "/usr/bin/python3"}}
     stick = make_stick(root, work)
     with entered(path, {"/media/stick": stick}):
@@ -201,7 +201,7 @@ def test_runtime(
             path, *earsight, "hear", "--json", f"/mnt/earsight/{recordings[0].name}", **environment
         )
         doctor = run_inside(path, *earsight, "doctor", "--json", "--quick", **environment)
-        likeness = capture(path, Path(sound), shared, program, environment) if root.wheels else None
+        likeness = capture(path, Path(sound), shared, program, environment)
     (shared / f"found-{runtime}.json").write_text(done.stdout)
     return Run(
         root, found, compare(reference, found), summary(heard), findings(doctor), likeness,
