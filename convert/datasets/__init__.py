@@ -1,0 +1,1 @@
+"""Readers for data sets as their publishers lay them out: files on disk become items."""
