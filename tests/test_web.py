@@ -53,7 +53,7 @@ def visitor() -> Iterator[Visitor]:
         ("/api/settings", "application/json"),
         ("/api/people", "application/json"),
         ("/api/history", "application/json"),
-        ("/people/p1", "application/json"),  # has no picture
+        ("/static/nobody.svg", "image/svg+xml"),
         ("/nothing", "text/plain"),
         ("/static/%2e%2e/app.py", "text/plain"),
         ("/static/nothing.js", "text/plain"),
@@ -67,8 +67,14 @@ def test_every_answer_has_its_type_and_the_headers_that_guard_it(
     for name, value in HEADERS.items():
         assert answer.headers[name.lower()] == value
     assert "server" not in answer.headers
-    missing = path in ("/people/p1", "/nothing") or path.startswith(("/static/%", "/static/n"))
+    missing = path == "/nothing" or path.startswith("/static/%") or path.endswith("/nothing.js")
     assert answer.status == (404 if missing else 303 if path == "/login" else 200)
+
+
+@pytest.mark.parametrize("id", ["p1", "u0001"], ids=["known by voice only", "not there"])
+def test_who_has_no_picture_is_shown_as_nobody(visitor: Visitor, id: str) -> None:
+    answer = visitor.get(f"/people/{id}")
+    assert (answer.status, answer.headers["location"]) == (303, "/static/nobody.svg")
 
 
 def test_the_page_names_no_other_host() -> None:
@@ -218,7 +224,6 @@ def test_history_comes_from_the_journal_a_page_at_a_time(tmp_path: Path) -> None
         assert second["portrait"] is None
         assert visitor.get(newest["portrait"]).body == b"png"
         assert visitor.get("/portraits/kept/999999").status == 404
-        assert visitor.get("/portraits/live/999999").status == 404
         assert visitor.get("/api/history?until=yesterday").status == 400
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge.audio.logmel import LogMelSpec, mel_weights
 from edge.audio.microphone import AudioBlock
-from edge.web.feed import KEPT, MOST, PORTRAITS, SOUNDS, WAITING, Feed, Message, PageSink
+from edge.web.feed import KEPT, MOST, SOUNDS, WAITING, Feed, Message, PageSink
 from edge.web.sound import COLUMNS, HOP, SoundTap, TappedSource
 from edge.web.stream import encode
 from edge.web.tally import Tally
@@ -74,15 +74,28 @@ def test_a_browser_that_comes_back_is_told_what_it_missed() -> None:
     assert numbers(watched(feed, first.id)) == last  # what is older is in the journal
 
 
-def test_portraits_of_the_newest_events_are_kept() -> None:
-    feed = Feed()
-    events = [STAMPER.event("heard", heard(), b"png %d" % i) for i in range(PORTRAITS + 1)]
-    for event in events:
-        feed.publish(event)
-    found = [feed.portrait(event.stamp.sequence) for event in events]
-    assert found == [None, *(event.portrait for event in events[1:])]
-    (told,) = watched(feed) or []
-    assert json.loads(told.data)["portrait"] == f"/portraits/live/{events[-1].stamp.sequence}"
+def test_a_portrait_follows_its_event_and_only_the_newest_is_kept() -> None:
+    async def play() -> None:
+        feed = Feed()
+        early = feed.watch("")
+        assert early is not None
+        events = [STAMPER.event("heard", heard(), b"png %d" % i) for i in range(2)]
+        newest = {"sequence": events[1].stamp.sequence, "png": base64.b64encode(b"png 1").decode()}
+        for event in events:
+            feed.publish(event)
+        publish(feed, 1, "heard")  # has none
+        *told, portrait = await early.take(0.0) or []
+        assert [json.loads(m.data)["portrait"] for m in told] == [True, True, False]
+        assert (portrait.name, json.loads(portrait.data)) == ("portrait", newest)
+        late = feed.watch("")
+        assert late is not None
+        heard_last, portrait = await late.take(0.0) or []
+        assert (heard_last.data, json.loads(portrait.data)) == (told[2].data, newest)
+        knows = feed.watch(told[1].id)
+        assert knows is not None
+        assert [m.id for m in await knows.take(0.0) or []] == [told[2].id]
+
+    asyncio.run(play())
 
 
 def test_queues_are_bounded_and_only_a_slow_browser_is_let_go() -> None:
@@ -202,10 +215,11 @@ def test_a_stream_tells_state_and_events_and_goes_on_where_it_was() -> None:
         for back in ({"Last-Event-ID": event.id}, {}):
             path = "/events?sound=0" + ("" if back else f"&since={event.id}")
             with visitor.stream(path, **back) as told:
-                found = [t.data for t in (next(told), next(told), next(told)) if t.name == "event"]
-                assert [d["sequence"] for d in found] == [e.stamp.sequence for e in missed]
-        portrait = visitor.get(found[0]["portrait"])
-        assert (portrait.status, portrait.body) == (200, b"png")
+                first = [next(told) for _ in range(4)]
+            found = [t.data["sequence"] for t in first if t.name == "event"]
+            assert found == [event.stamp.sequence for event in missed]
+            (portrait,) = [t.data for t in first if t.name == "portrait"]
+            assert portrait == {"sequence": found[0], "png": base64.b64encode(b"png").decode()}
 
 
 def open_files() -> int:
@@ -266,8 +280,7 @@ def test_nothing_heard_is_kept_when_the_daemon_starts_anew() -> None:
     sink = PageSink(feed, Tally())
     event = STAMPER.event("heard", heard(), b"png")
     sink.write(event)
-    assert numbers(watched(feed)) == [event.stamp.sequence]
+    assert numbers(watched(feed)) == 2 * [event.stamp.sequence]  # event and portrait
     sink.close()
     assert watched(feed) == []
     assert watched(feed, f"{event.stamp.sequence}") == []
-    assert feed.portrait(event.stamp.sequence) is None

@@ -106,6 +106,7 @@ class Browser:
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", lambda request: self._follow(request.url))
+        page.on("response", self._check)
         page.goto(address)
         yield page
         context.close()
@@ -113,6 +114,10 @@ class Browser:
     def _hear(self, message) -> None:
         if message.type in ("error", "warning"):
             self.faults.append(message.text)
+
+    def _check(self, response) -> None:
+        if response.status >= 400:
+            self.faults.append(f"{response.status} {response.url}")
 
     def _follow(self, url: str) -> None:
         if not url.startswith("blob:"):  # the preview of a photo: in the browser itself

@@ -69,9 +69,6 @@ def build_app(views: Views, feed: Feed, rules: Rules, secure: bool) -> ASGIApp:
         ),
         get("/people/{id}", _in_thread(lambda r: views.person_picture(r.path_params["id"]))),
         get(
-            "/portraits/live/{id:int}", _at_once(lambda r: views.live_portrait(r.path_params["id"]))
-        ),
-        get(
             "/portraits/kept/{id:int}",
             _in_thread(lambda r: views.kept_portrait(r.path_params["id"])),
         ),

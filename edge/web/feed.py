@@ -1,13 +1,17 @@
 """The newest events, and a bounded queue for each browser that watches.
 
 Events come from a sink's thread and sound from the capture thread; neither ever waits. A browser
-that is slow loses sound; one that is so slow that events do not fit is let go, connects again and
-says with `Last-Event-ID` where it was.
+that is slow loses sound and older portraits; one that is so slow that events do not fit is let go,
+connects again and says with `Last-Event-ID` where it was.
+
+A portrait follows its event in the same stream: an address to fetch it from could be gone before a
+browser asks, because nothing heard is kept over a reload.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import secrets
 import threading
@@ -19,7 +23,6 @@ from ..sinks.jsonl import as_line
 from .tally import Tally
 
 KEPT = 128  # events that a browser may have missed, about 1 kB each
-PORTRAITS = 4  # of the newest events, about 30 kB each
 WAITING = 64  # events in one browser's queue, besides those it missed
 SOUNDS = 10  # messages of sound in it: a second
 MOST = 8  # browsers at a time
@@ -29,7 +32,7 @@ MOST = 8  # browsers at a time
 class Message:
     """One server-sent event."""
 
-    name: str  # event, status, sound
+    name: str  # event, portrait, status, sound
     data: str  # one line of JSON
     id: str = ""  # of an event, for Last-Event-ID
 
@@ -44,6 +47,7 @@ class Watcher:
         self._changed = asyncio.Event()
         self._lock = threading.Lock()
         self._events = deque(missed)
+        self._portrait: deque[Message] = deque(maxlen=1)
         self._sounds: deque[Message] = deque(maxlen=SOUNDS)
         self._room = WAITING + len(missed)
         self._ended = False
@@ -51,10 +55,15 @@ class Watcher:
             self._changed.set()
 
     def offer(self, message: Message) -> None:
-        """Queue a message: of sound the oldest goes for it; an event without room is the end."""
+        """Queue a message: of sound and portraits the oldest goes for it.
+
+        An event for which there is no room is the end.
+        """
         with self._lock:
             if message.name == "sound":
                 self._sounds.append(message)
+            elif message.name == "portrait":
+                self._portrait.append(message)
             elif len(self._events) < self._room:
                 self._events.append(message)
             else:
@@ -74,8 +83,9 @@ class Watcher:
                 await self._changed.wait()
         with self._lock:
             self._changed.clear()
-            taken = [*self._events, *self._sounds]
+            taken = [*self._events, *self._portrait, *self._sounds]
             self._events.clear()
+            self._portrait.clear()
             self._sounds.clear()
             return None if self._ended else taken
 
@@ -92,7 +102,7 @@ class Feed:
         self._lock = threading.Lock()
         self._kept: deque[tuple[int, Message]] = deque(maxlen=KEPT)
         self._heard: Message | None = None  # the newest, for a browser that comes new
-        self._portraits: deque[tuple[int, bytes]] = deque(maxlen=PORTRAITS)
+        self._portrait: tuple[int, Message] | None = None  # of the newest event that has one
         self._watchers: tuple[Watcher, ...] = ()
 
     @property
@@ -113,28 +123,26 @@ class Feed:
         """
         number = event.stamp.sequence
         body = event.as_json()
-        body["portrait"] = f"/portraits/live/{number}" if event.portrait else None
+        body["portrait"] = event.portrait is not None
         message = Message("event", as_line(body), f"{self._run}-{number}")
         with self._lock:
             self._kept.append((number, message))
             if event.kind == "heard":
                 self._heard = message
+            messages = [message]
             if event.portrait:
-                self._portraits.append((number, event.portrait))
+                messages.append(_portrait(number, event.portrait))
+                self._portrait = number, messages[-1]
             watchers = self._watchers
         for watcher in watchers:
-            watcher.offer(message)
+            for each in messages:
+                watcher.offer(each)
 
     def broadcast(self, message: Message) -> None:
         """Give a message of sound to every browser that wants it."""
         for watcher in self._watchers:
             if watcher.sound:
                 watcher.offer(message)
-
-    def portrait(self, number: int) -> bytes | None:
-        """Return the portrait (PNG) of one of the newest events, by its sequence number."""
-        with self._lock:
-            return next((png for found, png in self._portraits if found == number), None)
 
     def watch(self, last_id: str, sound: bool = True) -> Watcher | None:
         """Return a queue for one more browser, None when there are too many.
@@ -147,11 +155,14 @@ class Feed:
         with self._lock:
             if len(self._watchers) >= MOST:
                 return None
-            if run == self._run and number.isdecimal():
-                missed = [message for found, message in self._kept if found > int(number)]
+            seen = int(number) if run == self._run and number.isdecimal() else -1
+            if seen >= 0:
+                missed = [message for found, message in self._kept if found > seen]
             else:
                 missed = [self._heard] if self._heard else []
             watcher = Watcher(missed, sound)
+            if self._portrait and self._portrait[0] > seen:
+                watcher.offer(self._portrait[1])
             self._watchers = (*self._watchers, watcher)
         return watcher
 
@@ -164,13 +175,18 @@ class Feed:
         """Keep nothing of what was heard: `earsight forget` lets the daemon start anew for that."""
         with self._lock:
             self._kept.clear()
-            self._portraits.clear()
-            self._heard = None
+            self._heard = self._portrait = None
 
     def end(self) -> None:
         """Let every browser go."""
         for watcher in self._watchers:
             watcher.end()
+
+
+def _portrait(number: int, png: bytes) -> Message:
+    """Return the portrait of the event with a sequence number; browsers take base64."""
+    text = base64.b64encode(png).decode()
+    return Message("portrait", as_line({"sequence": number, "png": text}))
 
 
 class PageSink:

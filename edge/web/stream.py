@@ -2,7 +2,8 @@
 
 ::
 
-    event: event    id: RUN-SEQUENCE   every event, as JSON lines have it, with the portrait's path
+    event: event    id: RUN-SEQUENCE   every event, as JSON lines have it; portrait: true or false
+    event: portrait                    of the newest event that has one: its sequence number, PNG
     event: status                      the state, at once and whenever it changes
     event: sound                       level and spectrogram, ten times a second; ?sound=0: none
 

@@ -28,6 +28,7 @@ from .tally import Tally
 HISTORY = 20  # entries of a page
 MOST_PEOPLE = 200  # that are shown; `earsight people` lists all
 FAULT_OF_THE_ASKER = (3, 6)  # exit codes: a name, a photo
+NO_PICTURE = "/static/nobody.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,9 @@ class Views:
         """Answer with the portrait of an event of the journal."""
         folder = journal_folder(self.effective.config.journal)
         try:
-            return _picture(portrait_path(folder, event_id).read_bytes())
+            return Answer(portrait_path(folder, event_id).read_bytes(), "image/png")
         except OSError:
             return refuse("no such portrait", 404)
-
-    def live_portrait(self, number: int) -> Answer:
-        """Answer with the portrait of one of the newest events, by sequence number."""
-        return _picture(self._feed.portrait(number))
 
     def people(self) -> Answer:
         """Answer with the people who are ranked."""
@@ -129,12 +126,18 @@ class Views:
         return to_json({"sample": sample, "people": shown, "more": len(people) - len(shown)})
 
     def person_picture(self, person_id: str) -> Answer:
-        """Answer with the small picture of a person."""
+        """Answer with the small picture of a person, or nobody's where there is none.
+
+        Who is known by voice only has none, and who was just removed may still be asked for.
+        """
         vitals = self._device.vitals()
         try:
-            return _picture(vitals.gallery.thumbnail(person_id) if vitals else None)
+            png = vitals.gallery.thumbnail(person_id) if vitals else b""
         except StorageError as exc:
             return refuse(str(exc), 503)
+        if not png:
+            return Answer(b"", status=303, headers={"Location": NO_PICTURE})
+        return Answer(png, "image/png")
 
     def mute(self, body: bytes) -> Answer:
         """Stop listening, or go on: {"muted": true}."""
@@ -175,10 +178,6 @@ def to_json(value: Any, status: int = 200) -> Answer:
 def refuse(reason: str, status: int) -> Answer:
     """Return an answer that says why not."""
     return to_json({"error": reason}, status)
-
-
-def _picture(png: bytes | None) -> Answer:
-    return Answer(png, "image/png") if png else refuse("no such picture", 404)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -1,20 +1,41 @@
 // The last voice heard: portrait, who it could be, what was heard in it, the faces that fit best.
 import { byId, clock, element, percent, picture } from "/static/dom.js";
 
+let shown = null; // the event
+
 export function showHeard(event) {
+  shown = event;
   byId("nobody").hidden = true;
   byId("last").hidden = false;
-  const image = byId("portrait");
-  image.hidden = byId("caption").hidden = !event.portrait;
-  if (event.portrait) {
-    image.src = event.portrait;
-    image.alt = `A face guessed from the voice: ${inWords(event.traits)}`;
-  }
+  byId("portrait").hidden = byId("caption").hidden = true; // until it comes
   byId("who").textContent = event.decision.name ?? "Unknown";
   byId("why").textContent = `${clock(event.time)}; ${event.decision.why}`;
   byId("traits").replaceChildren(...traitsOf(event.traits));
   byId("matches").replaceChildren(...event.matches.map(match));
   byId("matches").previousElementSibling.hidden = event.matches.length === 0;
+}
+
+// Shows the portrait of the event with this sequence number: it comes right behind it.
+export function showPortrait({ sequence, png }) {
+  if (sequence !== shown?.sequence) return;
+  const image = byId("portrait");
+  const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+  image.alt = `A face guessed from the voice: ${inWords(shown.traits)}`;
+  image.hidden = byId("caption").hidden = false;
+}
+
+// Shows nothing of what was heard before: the daemon has started anew, perhaps to forget it.
+export function showNobody() {
+  shown = null;
+  URL.revokeObjectURL(byId("portrait").src);
+  byId("portrait").removeAttribute("src");
+  byId("who").textContent = "";
+  byId("matches").replaceChildren();
+  byId("traits").replaceChildren();
+  byId("last").hidden = true;
+  byId("nobody").hidden = false;
 }
 
 function traitsOf(traits) {

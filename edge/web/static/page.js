@@ -1,16 +1,18 @@
 // The page: follows the stream of events and asks for what it does not carry.
 import { byId, element, send } from "/static/dom.js";
-import { showHeard } from "/static/heard.js";
+import { showHeard, showNobody, showPortrait } from "/static/heard.js";
 import { fillHistory, startHistory } from "/static/history.js";
 import { fillPeople, startEnrolment } from "/static/people.js";
 import { showLost, showSound, showState, startMute } from "/static/state.js";
 
 const HIDDEN_MS = 10_000; // a page that nobody sees stops watching after this
 const AGAIN_MS = 3000;
+const WRITTEN_MS = 500; // the journal has an event by then
 
 let stream = null;
 let lastId = "";
 let leaving = 0;
+let filling = 0;
 
 function watch() {
   if (stream) return;
@@ -18,6 +20,7 @@ function watch() {
   stream.addEventListener("open", () => Promise.all([fillHistory(false), people()]));
   stream.addEventListener("status", (event) => showState(JSON.parse(event.data)));
   stream.addEventListener("sound", (event) => showSound(JSON.parse(event.data)));
+  stream.addEventListener("portrait", (event) => showPortrait(JSON.parse(event.data)));
   stream.addEventListener("event", (event) => {
     lastId = event.lastEventId;
     happened(JSON.parse(event.data));
@@ -28,8 +31,10 @@ function watch() {
 function happened(event) {
   if (event.kind === "heard") {
     showHeard(event);
-    fillHistory(false);
+    clearTimeout(filling);
+    filling = setTimeout(() => fillHistory(false), WRITTEN_MS);
   } else if (event.kind === "system" && ["started", "reloaded"].includes(event.what)) {
+    showNobody();
     fillHistory(true); // somebody may have been forgotten
     people();
     settings();
