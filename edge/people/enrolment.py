@@ -14,10 +14,11 @@ from ..errors import InputError
 from ..face.annotate import annotate
 from ..face.photo import decode_picture, to_png
 from ..face.subject import FaceError, Subject, SubjectFinder
-from ..types import UInt8
+from ..types import Float32, UInt8
 from .person import Sample, source_digest
 
 if TYPE_CHECKING:
+    from ..audio.frontend import FrontendSpec
     from ..bundle import Bundle
 
 LITTLE_SPEECH_S = 10.0  # below it, advice is given
@@ -94,7 +95,22 @@ class EnrolledVoice:
 def enroll_voice(path: Path, bundle: Bundle, threads: int = 1) -> EnrolledVoice:
     """Return the sample of a recording in which one person speaks; the sound is not kept.
 
-    Its utterances count by their length.
+    Raises:
+        InputError: the file cannot be used.
+        NoSpeechError: nobody speaks in it.
+        RuntimeUnavailable: a package that reads sound or finds speech is not installed.
+    """
+    encoder = VoiceEncoder(bundle.open("voice_encoder", threads), bundle.manifest.traits)
+    embedding, speech_s = hear_speaker(path, encoder, bundle.manifest.frontend.spec)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return EnrolledVoice(Sample("voice", embedding, b"", digest, 1.0), speech_s)
+
+
+def hear_speaker(path: Path, encoder: VoiceEncoder, spec: FrontendSpec) -> tuple[Float32, float]:
+    """Return the unit vector (d,) of whoever speaks in a recording, and the seconds of speech.
+
+    Its utterances count by their length. Memory stays at a few megabytes whatever the length.
 
     Raises:
         InputError: the file cannot be used.
@@ -105,15 +121,12 @@ def enroll_voice(path: Path, bundle: Bundle, threads: int = 1) -> EnrolledVoice:
     from ..audio.frontend import encoder_input
     from ..audio.speech import listen
 
-    encoder = VoiceEncoder(bundle.open("voice_encoder", threads), bundle.manifest.traits)
-    total = np.zeros(bundle.manifest.embedding.dim)
+    weighted: list[Float32] = []
     speech_s = 0.0
     for utterance in listen(stream_recording(path)):
-        windows = encoder_input(utterance.samples, bundle.manifest.frontend.spec)
+        windows = encoder_input(utterance.samples, spec)
         length_s = utterance.end_s - utterance.start_s
-        total += length_s * encoder.encode(windows).embedding
+        weighted.append(length_s * encoder.encode(windows).embedding)
         speech_s += length_s
-    embedding = (total / np.linalg.norm(total)).astype(np.float32)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return EnrolledVoice(Sample("voice", embedding, b"", digest, 1.0), speech_s)
+    total = np.sum(weighted, axis=0, dtype=np.float64)
+    return (total / np.linalg.norm(total)).astype(np.float32), speech_s
