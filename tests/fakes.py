@@ -89,11 +89,14 @@ class FakeBundle:
 class ScriptedMicrophone:
     """Plays a script of sound and states; like the real one it goes on until it is closed.
 
-    After the script it delivers silence, or nothing at all when, or as soon as, it `stalls`.
+    An event in the script is waited for. After the script it delivers silence, or nothing at all
+    when, or as soon as, it `stalls`.
     """
 
     def __init__(
-        self, script: Iterable[np.ndarray | AudioState], stalls: bool | threading.Event = False
+        self,
+        script: Iterable[np.ndarray | AudioState | threading.Event],
+        stalls: bool | threading.Event = False,
     ) -> None:
         self.level_dbfs = -120.0
         self.muted = False
@@ -134,7 +137,9 @@ class ScriptedMicrophone:
 
     def _endless(self) -> Iterator[np.ndarray | AudioState]:
         for item in self._script:
-            if isinstance(item, AudioState):
+            if isinstance(item, threading.Event):
+                assert item.wait(20), "it did not happen"
+            elif isinstance(item, AudioState):
                 yield item
             else:
                 yield from np.split(item, range(RATE // 10, len(item), RATE // 10))
