@@ -171,9 +171,8 @@ def retrieval(
         equal = (others == own[:, k : k + 1]).sum(axis=1)
         rank[:, k] = k + 1 + better + 0.5 * equal
     size = shown.sum(axis=1).astype(np.float64)
-    harmonic = np.array([(1.0 / np.arange(1, g + 1)).sum() for g in size])
     precision = (np.arange(1, r + 1) / rank).mean(axis=1)
-    by_chance = (harmonic + (size - harmonic) * (r - 1) / np.maximum(size - 1, 1)) / size
+    by_chance = np.array([chance_precision(int(g), r) for g in size])
     missed = [
         np.prod([(size - r - j).clip(0) / (size - j).clip(1) for j in range(k)], axis=0)
         for k in first
@@ -184,6 +183,12 @@ def retrieval(
         by_chance,
         1.0 - np.stack(missed, axis=1),
     )
+
+
+def chance_precision(size: int, relevant: int) -> float:
+    """Return the average precision to expect of `size` items in a random order."""
+    harmonic = float((1.0 / np.arange(1, size + 1)).sum())
+    return (harmonic + (size - harmonic) * (relevant - 1) / max(size - 1, 1)) / size
 
 
 def correlation(x: Float64, y: Float64, weights: Float64) -> Float64:
