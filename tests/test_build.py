@@ -60,7 +60,8 @@ def test_the_bundle_keeps_the_contract(work: Path, recipe: Recipe) -> None:
     assert manifest.models["portrait_decoder"].macs < 150e6
     parameters = sum(m.files["cpu"].bytes for m in manifest.models.values())
     assert parameters < 6.5 * 2**20
-    assert set(manifest.models["portrait_decoder"].operators) == {
+    # QUANTIZE where the concatenated latents have other scales than their parts
+    assert set(manifest.models["portrait_decoder"].operators) - {"QUANTIZE"} == {
         "CONCATENATION", "FULLY_CONNECTED", "RESHAPE", "TANH",
     }  # fmt: skip
     assert json.loads((work / "small.bundle" / "recipe.json").read_text()) == json.loads(
@@ -71,6 +72,7 @@ def test_the_bundle_keeps_the_contract(work: Path, recipe: Recipe) -> None:
 def test_int8_follows_float_output_by_output(work: Path, recipe: Recipe) -> None:
     """Each named output is the right one: a swap of two traits would show here."""
     from convert import verify
+    from convert.backends import run_int8
     from convert.build import tflite_files
     from convert.training.dataset import load_dataset
     from edge.runtime import open_model
@@ -79,7 +81,7 @@ def test_int8_follows_float_output_by_output(work: Path, recipe: Recipe) -> None
     tests = verify.test_set(load_dataset(work, recipe.population))
     path, info = tflite_files(work)["voice_encoder"]
     features = tests.features.reshape(-1, *tests.features.shape[2:])
-    int8 = verify.run_int8(open_model(path, info, "models.voice_encoder"), features)
+    int8 = run_int8(open_model(path, info, "models.voice_encoder"), features)
     reference = floats.voice(features, training=False)
     for name, value in int8.items():
         wanted = np.asarray(reference[name])
