@@ -97,6 +97,7 @@ setup(
         "qdrant": ["qdrant-client>=1.12"],
         "web": ["python-multipart>=0.0.18", "starlette>=1.10", "uvicorn>=0.30"],  # pure Python
         "update": ["cryptography>=38"],  # signatures of bundles
+        "cluster": ["distributed>=2024.1"],  # Dask, for `earsight-convert embed --scheduler`
         "convert": CONVERT,
         "dev": DEV,
     },

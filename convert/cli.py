@@ -12,6 +12,7 @@ from edge import __version__
 from edge.bundle import default_bundle_path, load_bundle
 from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
 
+from .corpus import command as corpus
 from .detection import command as detector
 from .importing import command as importing
 from .parity import command as parity
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parity.add_command(commands)
     report.add_command(commands, GEOMETRY)
     tpu.add_commands(commands)
+    corpus.add_command(commands)
     detector.add_commands(commands, GEOMETRY)
     return parser
 
@@ -107,6 +109,8 @@ def _run(args: argparse.Namespace) -> int:
         return tpu.run(args)
     if args.command == "report":
         return report.run(args)
+    if args.command == "embed":
+        return corpus.run(args)
     from . import build as steps
 
     if args.command == "geometry":

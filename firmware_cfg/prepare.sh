@@ -29,7 +29,7 @@ main() {
     [ "${2:-}" = --dry-run ] && DRY_RUN=yes
     case $role in
         demo) EXTRAS=device ;;
-        test) EXTRAS=device,mic,mqtt,web,update,encryption,qdrant,convert,dev ;;
+        test) EXTRAS=device,mic,mqtt,web,update,encryption,qdrant,convert,cluster,dev ;;
         machines) # no Python packages: those of test do
             install_debian_packages machines
             return

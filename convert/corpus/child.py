@@ -21,7 +21,7 @@ from edge.bundle import load_bundle
 from edge.errors import BundleError, EarsightError, RuntimeUnavailable
 from edge.runtime import find_backend
 
-from .plan import parts_of
+from .plan import Reading, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,9 @@ class Order:
 
     bundle: Path
     made_with: Mapping[str, str]  # what the bundle's parts must be, by SHA-256
-    framed: bool
+    reading: Reading
     version: str  # of earsight
+    longest_s: int  # for one item; then the child ends
 
 
 def check_order(order: Order) -> Any:
@@ -64,13 +65,13 @@ def serve(connection: Any) -> None:
 
     signal.alarm(STARTING_S)
     order: Order = connection.recv()
-    embedder = Embedder(check_order(order), order.framed)
+    embedder = Embedder(check_order(order), order.reading)
     backend = find_backend()
     connection.send(f"{backend.name} {backend.version}")
     while True:
         signal.alarm(0)
         item = connection.recv()
-        signal.alarm(LONGEST_S)
+        signal.alarm(order.longest_s)
         connection.send(embedder.embed(item))
 
 

@@ -70,8 +70,9 @@ def run_cluster(
                     tick(len(result.shard.ids))
                     yield result
         finally:
-            with contextlib.suppress(Exception):  # a scheduler that is gone has nothing to cancel
-                client.cancel(list(crew.running), force=True)
+            if crew.running:
+                with contextlib.suppress(Exception):  # a scheduler that is gone knows of nothing
+                    client.cancel(list(crew.running), force=True)
 
 
 class _Crew:

@@ -14,14 +14,14 @@ from edge.errors import ConfigError, StorageError
 from edge.storage import write_private
 
 from ..datasets.item import Item
-from .child import Order
+from .child import LONGEST_S, Order
 from .cluster import PATHS, run_cluster
 from .folder import alone_in, settle, whole_shards, write_shard
 from .index import Entry, write_index
 from .items import ItemList
 from .local import run_local
 from .meter import Meter
-from .plan import LARGEST_SHARD, Plan
+from .plan import LARGEST_SHARD, Plan, Reading
 from .process import ShardResult, ShardTask
 from .reading import Corpus, read_corpus
 
@@ -36,7 +36,7 @@ def embed_items(
     workers: int = 1,
     scheduler: str | None = None,
     shard: int | None = None,
-    framed: bool = False,
+    reading: Reading = "device",
     progress: bool = True,
 ) -> Corpus:
     """Embed items with a bundle's int8 encoders into a folder; run again, go on where it stopped.
@@ -54,7 +54,8 @@ def embed_items(
         scheduler: address of a Dask scheduler, tcp://HOST:PORT, instead of processes here. Its
             workers must find bundle and files under the same paths.
         shard: items in each file, 1 to 65,536; None for 1024, or as it was begun.
-        framed: photos show faces framed as the encoder wants them: none is looked for.
+        reading: "device" finds the speech of a recording and the face of a photo, as a device does;
+            "published" takes both whole, as the papers' loaders do.
         progress: show a bar with rate and time left.
 
     Raises:
@@ -69,9 +70,9 @@ def embed_items(
         raise ConfigError(f"--shard: is {shard}, must be 1 to {LARGEST_SHARD}")
     bundle = load_bundle(bundle_path.absolute())
     with alone_in(folder):
-        plan, listed = settle(folder, bundle, items, shard, framed)
+        plan, listed = settle(folder, bundle, items, shard, reading)
         done = whole_shards(folder, plan, listed)
-        order = Order(bundle.path, plan.made_with, framed, __version__)
+        order = Order(bundle.path, plan.made_with, reading, __version__, LONGEST_S)
         todo = (
             ShardTask(number, order, plan.dim, listed.read(number))
             for number in range(plan.shards)

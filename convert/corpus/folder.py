@@ -22,6 +22,7 @@ from .plan import (
     DEFAULT_SHARD,
     FORMAT,
     Plan,
+    Reading,
     check_same,
     parts_of,
     read_plan,
@@ -58,7 +59,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def settle(
-    folder: Path, bundle: Bundle, items: Iterable[Item], shard: int | None, framed: bool
+    folder: Path, bundle: Bundle, items: Iterable[Item], shard: int | None, reading: Reading
 ) -> tuple[Plan, ItemList]:
     """Write plan and item list, or hold them to those that are there.
 
@@ -81,7 +82,7 @@ def settle(
             space_id=space.space_id,
             dim=space.dim,
             made_with=parts_of(bundle),
-            framed=framed,
+            reading=reading,
             items=listed.count,
             items_sha256=listed.sha256,
             shard_items=size,

@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from edge.bundle import Bundle
 from edge.errors import BundleError, ConfigError, StorageError
@@ -27,6 +28,7 @@ FORMAT = 1
 PLAN_NAME = "plan.json"
 DEFAULT_SHARD = 1024  # items; on one core two minutes of utterances, half a minute of photos
 LARGEST_SHARD = 65_536  # items, which one process holds the embeddings of
+Reading = Literal["device", "published"]  # see `embedding.Embedder`
 MODELS = ("voice_encoder", "face_encoder", "face_detector")
 
 
@@ -38,7 +40,7 @@ class Plan:
     space_id: str
     dim: int
     made_with: Mapping[str, str]  # part of the bundle → SHA-256
-    framed: bool  # photos are framed already: no face is looked for in them
+    reading: Reading
     items: int
     items_sha256: str  # of items.jsonl
     shard_items: int  # in every shard but the last
@@ -112,7 +114,7 @@ def check_same(folder: Path, had: Plan, wanted: Plan) -> None:
     Raises:
         BundleError: the folder was made with another bundle.
         StorageError: it holds other items.
-        ConfigError: its photos were framed otherwise, or its shards have another size.
+        ConfigError: its files were read otherwise, or its shards have another size.
     """
     instead = "give another --out, or remove it first"
     if (had.space_id, dict(had.made_with)) != (wanted.space_id, dict(wanted.made_with)):
@@ -125,10 +127,8 @@ def check_same(folder: Path, had: Plan, wanted: Plan) -> None:
             f"{folder}: holds {had.items} other items than the {wanted.items} of this list; "
             f"{instead}"
         )
-    if had.framed != wanted.framed:
-        raise ConfigError(
-            f"{folder}: was made with{'' if had.framed else 'out'} --framed; {instead}"
-        )
+    if had.reading != wanted.reading:
+        raise ConfigError(f"{folder}: was made with --reading {had.reading}; {instead}")
     if had.shard_items != wanted.shard_items:
         raise ConfigError(
             f"{folder}: has shards of {had.shard_items} items; leave --shard out to go on with it"

@@ -25,7 +25,7 @@ from edge.errors import EarsightError, RuntimeUnavailable
 from edge.types import Float32
 
 from ..datasets.item import Item
-from .child import LONGEST_S, Order
+from .child import Order
 from .embedding import Failure
 from .shard import Shard
 
@@ -116,7 +116,7 @@ class _Children:
                 return answer  # type: ignore[no-any-return]
             code = self._end()
             if code == -signal.SIGALRM:
-                return Failure(f"took more than {LONGEST_S} s to decode")
+                return Failure(f"took more than {self._order.longest_s} s")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return Failure(f"crashed its decoder ({how})")
 
