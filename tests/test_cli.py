@@ -292,6 +292,8 @@ def test_a_person_and_a_time_are_forgotten(home: Path, capsys: pytest.CaptureFix
     assert cli.main(["forget"]) == 3
     assert cli.main(["forget", "Ada"]) == 0
     assert "2 events removed" in capsys.readouterr().out
+    assert cli.main(["forget", "Ada"]) == 3
+    assert "neither in the gallery nor in what was heard" in capsys.readouterr().err
     assert [p.name for p in read_gallery(user_gallery_path()).people] == ["Bo"]
     assert cli.main(["replay", str(folder), "--kind", "heard"]) == 0
     (left,) = capsys.readouterr().out.splitlines()

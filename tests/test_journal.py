@@ -396,6 +396,14 @@ def test_a_forgotten_person_is_in_no_file(journal: Journal, folder: Path) -> Non
     assert journal.forget(person="nobody") == dataclasses.replace(forgotten, removed=0, changed=0)
 
 
+def test_who_left_the_gallery_is_forgotten_by_name(journal: Journal, folder: Path) -> None:
+    journal.write(heard("eve", "bob", decided="eve"))
+    journal.write(heard("bob", "eve", decided="bob"))
+    assert dataclasses.astuple(journal.forget(person="EVE")) == (1, 1, 0)
+    assert not files_with(folder, b"EVE")
+    assert not files_with(folder, b'"eve"')
+
+
 def test_a_forgotten_time_is_in_no_file(journal: Journal, folder: Path) -> None:
     noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
     for hours in range(4):
@@ -434,15 +442,15 @@ def test_forgetting_works_beside_a_running_daemon(journal: Journal, folder: Path
 
 def test_a_person_is_taken_out_of_json_only_where_named() -> None:
     body = heard("bob", "eve", "steve", decided="bob").as_json()
-    rest = without_person(body, "eve", ["EVE"])
+    rest = without_person(body, ["eve"], ["EVE"])
     assert rest is not None
     assert [m["id"] for m in rest["matches"]] == ["bob", "steve"]
     assert json.dumps(rest).count("EVE") == 1  # in STEVE
-    assert without_person(rest, "eve", ["EVE"]) is rest
-    assert without_person(body, "bob", []) is None
-    assert without_person({"kind": "system", "text": "enrolled EVE."}, "eve", ["EVE"]) is None
+    assert without_person(rest, ["eve"], ["EVE"]) is rest
+    assert without_person(body, ["bob"], []) is None
+    assert without_person({"kind": "system", "text": "enrolled EVE."}, ["eve"], ["EVE"]) is None
     audio = {"kind": "audio", "state": "listening", "reason": "every thing is fine"}
-    assert without_person(audio, "eve", ["EVE"]) is audio
+    assert without_person(audio, ["eve"], ["EVE"]) is audio
 
 
 def test_kill_at_any_moment_loses_nothing_announced(folder: Path) -> None:

@@ -40,11 +40,11 @@ def forget(
     removed: list[int] = []
     changed = 0
     with transaction(connection):
-        names = set() if person is None else _names(connection, person)
+        who, names = (set[str](), set[str]()) if person is None else _known(connection, person)
         ids = connection.execute(f"SELECT id FROM events WHERE {where}", values).fetchall()
         for (event_id,) in ids:
             body = None if person is None else _body(connection, event_id)
-            rest = None if body is None or person is None else without_person(body, person, names)
+            rest = None if body is None or person is None else without_person(body, who, names)
             if rest is None:
                 removed.append(event_id)
             elif rest is not body:
@@ -67,7 +67,7 @@ def forget(
 
 
 def without_person(
-    body: Mapping[str, Any], person: str, names: Collection[str]
+    body: Mapping[str, Any], ids: Collection[str], names: Collection[str]
 ) -> Mapping[str, Any] | None:
     """Return the body without a person, the same object when it does not name them.
 
@@ -76,29 +76,30 @@ def without_person(
 
     Args:
         body: as `Event.as_json`.
-        person: the gallery's id for them.
+        ids: the gallery's for them; several where they were enrolled anew.
         names: what the gallery called them.
     """
     matches = body.get("matches") or []
     decision = body.get("decision") or {}
-    if decision.get("id") == person or (matches and matches[0].get("id") == person):
+    if decision.get("id") in ids or (matches and matches[0].get("id") in ids):
         return None
     others = {k: v for k, v in body.items() if k not in ("matches", "decision")}
     spoken = {k: v for k, v in decision.items() if k not in ("id", "name")}
-    if any(_mentions(text, {person, *names}) for text in _texts([others, spoken])):
+    if any(_mentions(text, {*ids, *names}) for text in _texts([others, spoken])):
         return None
-    rest = [match for match in matches if match.get("id") != person]
+    rest = [match for match in matches if match.get("id") not in ids]
     return body if len(rest) == len(matches) else {**body, "matches": rest}
 
 
-def _names(connection: sqlite3.Connection, person: str) -> set[str]:
-    """Return every name that the journal has for a person."""
-    names: set[str] = set()
+def _known(connection: sqlite3.Connection, person: str) -> tuple[set[str], set[str]]:
+    """Return the ids and the names that the journal has for a person, given either."""
+    pairs: set[tuple[str, str]] = set()
     for (event_id,) in connection.execute("SELECT id FROM events").fetchall():
         body = _body(connection, event_id) or {}
         named = [*(body.get("matches") or []), body.get("decision") or {}]
-        names |= {entry["name"] for entry in named if entry.get("id") == person}
-    return names
+        pairs |= {(entry["id"], entry["name"]) for entry in named if entry.get("id")}
+    ids = {person} | {id for id, name in pairs if name == person}
+    return ids, {name for id, name in pairs if id in ids}
 
 
 def _body(connection: sqlite3.Connection, event_id: int) -> dict[str, Any] | None:

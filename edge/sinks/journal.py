@@ -121,7 +121,7 @@ class Journal:
         What a flash chip keeps in worn-out blocks is beyond any program.
 
         Args:
-            person: the gallery's id for them; None for everybody.
+            person: the gallery's id for them, or a name that events have; None for everybody.
             since: first moment, with a time zone; None from the beginning.
             until: the moment after the last; None to the end.
 
