@@ -14,8 +14,10 @@ from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
 
 from .corpus import command as corpus
 from .detection import command as detector
+from .fitting import command as fitting
 from .importing import command as importing
 from .parity import command as parity
+from .protocols import command as protocols
 from .recipe import load_recipe
 from .report import command as report
 from .tpu import command as tpu
@@ -89,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_command(commands)
     importing.add_distil(commands)
     parity.add_command(commands)
+    fitting.add_command(commands)
+    protocols.add_command(commands)
     report.add_command(commands, GEOMETRY)
     tpu.add_commands(commands)
     corpus.add_command(commands)
@@ -103,6 +107,10 @@ def _run(args: argparse.Namespace) -> int:
         return importing.run_distil(args)
     if args.command == "parity":
         return parity.run(args)
+    if args.command == "fit":
+        return fitting.run(args)
+    if args.command == "evaluate":
+        return protocols.run(args)
     if args.command == "detector":
         return detector.run(args)
     if args.command == "tpu":

@@ -62,7 +62,12 @@ def find_lists(folder: Path, split: str) -> tuple[ListFile, ...]:
     tasks: tuple[Task, ...] = ("match", "verify", "retrieve")
     chosen = sorted(
         (each for each in found if each.split == split),
-        key=lambda each: (tasks.index(each.task), each.of, each.direction != "v2f", each.stratum),
+        key=lambda each: (
+            tasks.index(each.task),
+            each.of,
+            each.direction != "v2f",
+            each.stratum != "U",
+        ),
     )
     if not chosen:
         others = ", ".join(sorted({each.split for each in found})) or "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +28,12 @@ class Vectors:
         return np.array([self.row.get(name, ABSENT) for name in names], np.intp)
 
 
-def vectors_of(found: Mapping[str, Float32]) -> Vectors:
-    """Return embeddings of any length as unit ones.
+def vectors_of(names: Sequence[str], values: Float32) -> Vectors:
+    """Return embeddings as unit ones.
 
     Args:
-        found: name → (d,), as an encoder gives it.
+        names: of the rows.
+        values: (n, d), of any length; a row of NaN has no embedding.
     """
-    values = np.array(list(found.values()), np.float32)
-    return Vectors({name: i for i, name in enumerate(found)}, unit(values) if found else values)
+    there = np.flatnonzero(~np.isnan(values).any(axis=1))
+    return Vectors({names[row]: i for i, row in enumerate(there)}, unit(values[there]))

@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edge.audio.logmel import LogMelSpec
 from edge.errors import ConfigError
@@ -21,15 +20,13 @@ from ..recipe import TrainingRecipe
 from .batches import prefetch
 from .dataset import Dataset
 from .model import Encoders
-from .reweighting import IdentityWeights, batch_weights
+from .reweighting import IdentityWeights, Weights, batch_weights
 from .sampling import Sampler
 from .selection import Best
 from .steps import training_steps
 
 CHECK_EVERY = 100  # steps between looks at the validation split
 SAVE_EVERY = 100
-
-Weights = npt.NDArray[np.float64]
 
 
 def train_encoders(

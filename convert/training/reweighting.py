@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from edge.types import Float32
 
+Weights = npt.NDArray[np.float64]  # (identities,)
+
 FIRST_LOSS = 14.0  # about 2 ln 924, the loss of a guess
 MEMORY = 0.9  # of the running mean of an identity's loss
 FIRST_SHARE, NEXT_SHARE, LAST_SHARE = 0.5, 0.024, 0.9
@@ -33,6 +35,11 @@ class IdentityWeights:
         self.weight = np.ones(identities)
         self._start, self._every = round(START * steps), max(1, round(EVERY * steps))
         self._filtering = False
+
+    def restore(self, loss: Weights, weight: Weights) -> None:
+        """Go on from what an interrupted first run had learnt."""
+        self.loss[:], self.weight[:] = loss, weight
+        self._filtering = bool((weight != 1.0).any())
 
     def observe(self, people: npt.NDArray[np.int32], losses: Float32) -> None:
         """Take in the losses (n,) of the identities (n,) of one batch."""
@@ -57,7 +64,7 @@ class IdentityWeights:
         self.weight[outside[np.argsort(self.loss[outside], kind="stable")[:count]]] = 1.0
 
 
-def batch_weights(weight: npt.NDArray[np.float64], people: npt.NDArray[np.int32]) -> Float32:
+def batch_weights(weight: Weights, people: npt.NDArray[np.int32]) -> Float32:
     """Return the weights (n,) of a batch's identities, of mean 1 over all identities.
 
     A batch without any weight would teach nothing: all of it gets 1 more.
