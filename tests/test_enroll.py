@@ -59,7 +59,9 @@ def test_photos_make_a_person_and_more_photos_are_added(
     assert "1.jpg shows nearly the same as 0.jpg" in out
     assert "1 photo: 3 or more" in out
     assert cli.main(["enroll", "Ada", "2.jpg", "0.jpg", *options]) == 0
-    assert "1 added, now 3 photos" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 added, now 3 photos" in out
+    assert "0.jpg is the same file as enrolled photo 1" in out
     with open_store(home / "g.gallery") as store:
         (person,) = store.people()
         assert person.consent is not None
@@ -150,6 +152,18 @@ def test_a_forgotten_event_takes_its_voice_along(tmp_path: Path, bundle: Bundle)
     with closing(Journal(settings)) as journal:
         assert journal.forget("u0002").removed == 1
     assert read_voices(tmp_path, bundle.manifest.embedding.space_id) == ()
+
+
+def test_an_empty_folder_and_an_absent_camera_are_named(
+    home: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "none").mkdir()
+    options = ["--bundle", str(bundle.path), "--gallery", str(home / "g.gallery")]
+    assert cli.main(["enroll", "Ada", "none", *options]) == 6
+    assert "none: an empty folder; put photos into it" in capsys.readouterr().err
+    assert cli.main(["enroll", "Ada", "/dev/video987", *options]) == 5
+    assert "/dev/video987: there is no such camera" in capsys.readouterr().err
+    assert not (home / "g.gallery").exists()
 
 
 def test_what_is_no_camera_is_refused(tmp_path: Path) -> None:

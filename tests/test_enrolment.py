@@ -186,6 +186,17 @@ def test_advice_names_repeated_photos(enroller: PhotoEnroller, faces: list[UInt8
     assert any("1 photo:" in line for line in lines)
 
 
+def test_advice_compares_with_the_photos_a_person_has(
+    enroller: PhotoEnroller, faces: list[UInt8]
+) -> None:
+    first, again, *others = _photos(enroller, [faces[0], faces[0], *faces[1:4]], seed=1)
+    known = [replace(first, name="enrolled photo 1"), *others]
+    lines = list(advise([again], known))
+    assert any(line.startswith(f"{again.name} shows nearly the same as enrolled") for line in lines)
+    assert not any("3 or more" in line for line in lines)
+    assert not any(other.name in line for line in lines for other in others)
+
+
 def test_advice_names_a_stranger() -> None:
     def photo(name: str, direction: int) -> EnrolledPhoto:
         vector = np.zeros(8, np.float32)

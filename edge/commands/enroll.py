@@ -14,7 +14,7 @@ from ..bundle import Bundle
 from ..cli import report
 from ..errors import EarsightError, InputError, RuntimeUnavailable
 from ..face.camera import is_camera, take_photos
-from ..face.photo import read_file
+from ..face.photo import from_png, read_file
 from ..people.advice import advise
 from ..people.batch import Batch, enroll_folder
 from ..people.batch_plan import photos_of, plan_folder
@@ -72,8 +72,9 @@ def _enroll_one(args: Namespace, bundle: Bundle, consent: Consent | None) -> int
     if not samples:
         return refusals[0]
     with open_people(args.gallery, bundle) as store:  # not before: it makes the file
+        known = [*_earlier(args.name, store)] if photos else []
         print(_stored(args, store, samples, consent))
-    for line in advise(photos) if photos else ():
+    for line in advise(photos, known) if photos else ():
         print(f"  {printable(line)}")
     return refusals[0] if refusals else 0
 
@@ -106,7 +107,10 @@ def _contents(items: list[Path], refusals: list[int]) -> Iterator[tuple[str, byt
             for number, content in enumerate(take_photos(item), start=1):
                 yield f"{item} photo {number}", content
             continue
-        for path in photos_of(item) if item.is_dir() else (item,):
+        paths = photos_of(item) if item.is_dir() else (item,)
+        if not paths:
+            refusals.append(report(InputError(f"{item}: an empty folder; put photos into it")))
+        for path in paths:
             try:
                 yield str(path), read_file(path)
             except InputError as exc:
@@ -147,6 +151,14 @@ def _stored(
         return f"{args.name} is {person.id}: {added} added, now {_counts(person)} in {store.path}"
     person = store.add(args.name, samples, consent)
     return f"{args.name} is {person.id}, with {_counts(person)}, in {store.path}"
+
+
+def _earlier(name: str, store: PeopleStore) -> Iterator[EnrolledPhoto]:
+    """Yield the photos that a person has already."""
+    if store.has(name):
+        for number, sample in enumerate(store.samples(name), start=1):
+            if sample.kind == "photo" and sample.crop:
+                yield EnrolledPhoto(f"enrolled photo {number}", sample, from_png(sample.crop))
 
 
 def _counts(person: PersonInfo) -> str:

@@ -16,11 +16,11 @@ PNG_END = b"IEND\xaeB`\x82"
 
 
 def is_camera(path: Path) -> bool:
-    """Tell whether a path is a device, not a file or folder."""
+    """Tell whether a path is a device, also one that is not plugged in, and no file or folder."""
     try:
         return stat.S_ISCHR(path.stat().st_mode)
     except OSError:
-        return False
+        return path.is_relative_to("/dev")
 
 
 def take_photos(device: Path) -> list[bytes]:
@@ -30,6 +30,8 @@ def take_photos(device: Path) -> list[bytes]:
         HardwareError: it is no camera, is in use, or gives no picture.
         RuntimeUnavailable: ffmpeg is not installed.
     """
+    if not device.exists():
+        raise HardwareError(f"{device}: there is no such camera; plug it in (ls /dev/video*)")
     last = SETTLING + (SHOTS - 1) * APART
     chosen = "+".join(f"eq(n,{n})" for n in range(SETTLING, last + 1, APART)).replace(",", "\\,")
     command = [

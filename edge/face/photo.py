@@ -115,6 +115,14 @@ def to_png(pixels: UInt8) -> bytes:
     return buffer.getvalue()
 
 
+def from_png(content: bytes) -> UInt8:
+    """Return the (h, w, 3) sRGB pixels of what `to_png` made."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        return np.asarray(image.convert("RGB"), np.uint8)
+
+
 def _check_size(name: str, image: Image.Image) -> None:
     width, height = image.size
     if width * height > LARGEST:

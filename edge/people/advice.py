@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,18 +16,21 @@ SAME_SHOT = 0.97  # cosine above which two photos tell the encoder the same
 STRANGER = 0.5  # cosine to the mean of the others below which a photo may show somebody else
 
 
-def advise(photos: Sequence[EnrolledPhoto]) -> Iterator[str]:
-    """Yield advice about the photos of one person, each a sentence; nothing when all is well."""
-    repeated = set()
-    for a, b in combinations(photos, 2):
-        if a.sample.digest == b.sample.digest:
-            yield f"{b.name} is the same file as {a.name}"
-            repeated.add(b.name)
-        elif _difference(a.crop, b.crop) < SAME_PICTURE and b.name not in repeated:
-            yield f"{b.name} shows nearly the same as {a.name} and adds little"
-            repeated.add(b.name)
-    different = [photo for photo in photos if photo.name not in repeated]
-    yield from _strangers(different)
+def advise(photos: Sequence[EnrolledPhoto], known: Sequence[EnrolledPhoto] = ()) -> Iterator[str]:
+    """Yield advice about the photos of one person, each a sentence; nothing when all is well.
+
+    Args:
+        photos: new ones.
+        known: those the person has already; the new ones are compared with them too.
+    """
+    different: list[EnrolledPhoto] = []
+    for number, photo in enumerate((*known, *photos)):
+        said = _repeats(photo, different)
+        if not said:
+            different.append(photo)
+        elif number >= len(known):
+            yield said
+    yield from _strangers(different, {photo.name for photo in photos})
     if len(different) < ENOUGH:
         yield (
             f"{len(different)} photo{'s' * (len(different) != 1)}: {ENOUGH} or more, on different "
@@ -37,10 +40,22 @@ def advise(photos: Sequence[EnrolledPhoto]) -> Iterator[str]:
         yield "the photos are much alike: others, in another light or from another side, help more"
 
 
-def _strangers(photos: Sequence[EnrolledPhoto]) -> Iterator[str]:
+def _repeats(photo: EnrolledPhoto, others: Sequence[EnrolledPhoto]) -> str:
+    """Return what a photo repeats; "" when it shows something new."""
+    for other in others:
+        if other.sample.digest == photo.sample.digest:
+            return f"{photo.name} is the same file as {other.name}"
+        if _difference(other.crop, photo.crop) < SAME_PICTURE:
+            return f"{photo.name} shows nearly the same as {other.name} and adds little"
+    return ""
+
+
+def _strangers(photos: Sequence[EnrolledPhoto], new: Collection[str]) -> Iterator[str]:
     if len(photos) < ENOUGH:
         return
     for photo in photos:
+        if photo.name not in new:
+            continue
         others = np.mean([p.sample.embedding for p in photos if p is not photo], axis=0)
         length = float(np.linalg.norm(others))
         if length > 0 and float(others @ photo.sample.embedding) / length < STRANGER:
