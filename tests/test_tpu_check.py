@@ -17,7 +17,7 @@ pytest.importorskip("flatbuffers", reason="LiteRT's reader of the format is not 
 from convert import cli
 from convert.flatbuffer import TfliteModel
 from convert.tpu.advice import advise, advise_model, doubts
-from convert.tpu.check import check, read_models
+from convert.tpu.check import Check, check, read_models
 from convert.tpu.graph import Graph, Operation, Tensor, read_graph
 from convert.tpu.mapping import Prediction, predict
 from convert.tpu.memory import MIB, estimate
@@ -143,7 +143,7 @@ def test_the_first_refused_operation_ends_the_run() -> None:
     ]
     assert found.mapped == 1
     assert found.first_refused is found.placements[2]
-    assert "standard deviation" in advise(found.placements[2])
+    assert "standard deviation" in advise(found.placements[2], found)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +184,27 @@ def test_every_refusal_has_advice_and_every_rule_a_source() -> None:
         assert rule.source
         assert 10 <= rule.runtime <= 14
     for name in ["LEAKY_RELU", "HARD_SWISH", "DEPTH_TO_SPACE", "GATHER", "BATCH_MATMUL", "TILE"]:
-        (placement,) = predicted(operation(name, MAP)).placements
+        found = predicted(operation(name, MAP))
+        (placement,) = found.placements
         assert placement.status is Status.UNSUPPORTED
-        assert advise(placement) != ""
+        assert advise(placement, found) != ""
         assert name in REGISTERED  # it stays on the CPU, the compiler reads the file
     assert all(rule.versions >= 1 for rule in OPERATORS.values())
+
+
+@pytest.mark.parametrize(
+    ("consumer", "words"),
+    [("SQRT", "standard deviation"), ("GELU", "use ReLU"), ("ADD", "stayed in floating point"),
+     ("", "inference_output_type")],
+)  # fmt: skip
+def test_floating_point_within_a_model_is_blamed_on_what_asks_for_it(
+    consumer: str, words: str
+) -> None:
+    float_row = Tensor("float", (1, 64), "float32")
+    after = [operation(consumer, float_row)] if consumer else []
+    found = predicted(operation("DEQUANTIZE", ROW, out=float_row), *after)
+    assert found.first_refused is not None
+    assert words in advise(found.first_refused, found)
 
 
 def test_doubts_are_told_apart_from_refusals() -> None:
@@ -218,6 +234,15 @@ def test_the_parameters_of_a_set_against_the_cache(mib: int, fits: str) -> None:
     )
     assert estimate([shared]).parameters == mib * MIB
     assert estimate([one, one]).parameters == 2 * mib * MIB
+    report = list(describe(Check((one,), memory)))
+    assert any("sent with every run" in line for line in report) == (fits != "yes")
+
+
+def test_the_first_model_has_the_memory_before_the_others() -> None:
+    weights = Tensor("w", (3 * MIB,), "int8", bytes(3 * MIB), 1)
+    one = predicted(operation("FULLY_CONNECTED", ROW, weights, out=data(1, 4)))
+    memory = estimate([replace(one, name=name) for name in "abcd"])
+    assert memory.models == {"a": "yes", "b": "perhaps", "c": "no", "d": "no"}
 
 
 def test_the_networks_that_ship_pass_whole() -> None:
@@ -229,7 +254,12 @@ def test_the_networks_that_ship_pass_whole() -> None:
     ]
     assert found.whole
     assert all(prediction.refused == () for prediction in found.predictions)
-    assert found.memory.fits in ("yes", "perhaps")
+    assert found.memory.models["voice_encoder"] == "yes"
+
+
+def test_the_document_shows_what_the_command_says() -> None:
+    text = (ROOT / "docs/edge_tpu.md").read_text(encoding="utf-8")
+    assert "\n".join(describe(check(read_models(SHIPPED)))) in text
 
 
 def test_what_is_read_is_what_the_file_says() -> None:

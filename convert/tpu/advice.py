@@ -14,6 +14,11 @@ DEVIATION = (
     "or let the mean of rectified features stand for it"
 )
 NORMALISATION = "a layer stayed in floating point; use BatchNormalization, and int8 outputs"
+INT8_OUTPUT = "convert with inference_output_type = int8"
+STREAMED = (
+    "what does not fit is sent with every run, ten times slower over USB 2; average over place or "
+    "time before Dense, or use fewer channels"
+)
 
 BY_OPERATION: Mapping[str, str] = {
     "BATCH_MATMUL": "attention stays on the CPU: put it last",
@@ -63,14 +68,25 @@ PER_CHANNEL = (
 )
 
 
-def advise(placement: Placement) -> str:
-    """Return what to do about an operation that is refused."""
+def advise(placement: Placement, prediction: Prediction) -> str:
+    """Return what to do about an operation that is refused, `prediction` being its model's."""
     operation, status = placement.operation, placement.status
+    if operation.name == "DEQUANTIZE":  # what asks for floating point is to be changed
+        return _advise_float(operation, prediction)
     if status is Status.VERSION and operation.name in BY_VERSION:
         return BY_VERSION[operation.name]
     if status in (Status.UNSUPPORTED, Status.UNSPECIFIED) and operation.name in BY_OPERATION:
         return BY_OPERATION[operation.name]
     return BY_STATUS.get(status, BY_OPERATION.get(operation.name, GENERAL))
+
+
+def _advise_float(dequantize: Operation, prediction: Prediction) -> str:
+    """Return what to do about floating point that begins within a model."""
+    made = {tensor.name for tensor in dequantize.outputs}
+    for placement in prediction.placements:
+        if any(tensor.name in made for tensor in placement.operation.inputs):
+            return BY_OPERATION.get(placement.operation.name, NORMALISATION)
+    return INT8_OUTPUT
 
 
 def advise_model(reason: str) -> str:

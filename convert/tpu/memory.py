@@ -9,12 +9,13 @@ published logs of 2.0 to 16.0 parameters took 0.9 to 1.75 times the size of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from .mapping import Prediction
 
+Fits = Literal["yes", "perhaps", "no"]
 MIB = 2**20
 GROWTH = (0.9, 1.75)
 ROOM_MIB = (5.3, 8.0)
@@ -27,12 +28,18 @@ class Memory:
     parameters: int  # of the operations on the Edge TPU, as in the files
     least: int  # on the chip, as far as logs tell
     most: int
-    fits: Literal["yes", "perhaps", "no"]
+    fits: Fits
+    models: Mapping[str, Fits]  # each one, after those before it have had theirs
 
 
 def estimate(predictions: Iterable[Prediction]) -> Memory:
-    """Return what a co-compiled set needs; a constant that two operations share counts once."""
-    total = 0
+    """Return what a co-compiled set needs; a constant that two operations share counts once.
+
+    Args:
+        predictions: in the order in which the compiler is given the models: each gets memory from
+            what those before it leave.
+    """
+    total, models = 0, {}
     for prediction in predictions:
         constants = {
             tensor.name: len(tensor.data)
@@ -42,10 +49,17 @@ def estimate(predictions: Iterable[Prediction]) -> Memory:
             if tensor.data is not None
         }
         total += sum(constants.values())
-    least, most = round(GROWTH[0] * total), round(GROWTH[1] * total)
-    fits: Literal["yes", "perhaps", "no"] = "perhaps"
+        models[prediction.name] = _fits(total)
+    return Memory(total, *_range(total), _fits(total), models)
+
+
+def _range(parameters: int) -> tuple[int, int]:
+    """Return the least and the most that parameters take on the chip, bytes."""
+    return round(GROWTH[0] * parameters), round(GROWTH[1] * parameters)
+
+
+def _fits(parameters: int) -> Fits:
+    least, most = _range(parameters)
     if most <= ROOM_MIB[0] * MIB:
-        fits = "yes"
-    elif least > ROOM_MIB[1] * MIB:
-        fits = "no"
-    return Memory(total, least, most, fits)
+        return "yes"
+    return "no" if least > ROOM_MIB[1] * MIB else "perhaps"

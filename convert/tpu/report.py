@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from .advice import advise, advise_model, doubts
+from .advice import STREAMED, advise, advise_model, doubts
 from .check import Check
 from .mapping import Placement, Prediction
 from .memory import MIB
@@ -22,7 +22,7 @@ def describe(found: Check) -> Iterator[str]:
             yield f"  REFUSED  {reason}; {advise_model(reason)}"
         first = prediction.first_refused
         if first is not None and not prediction.refused:
-            yield f"  ENDS     {_describe(first)}; {advise(first)}"
+            yield f"  ENDS     {_describe(first)}; {advise(first, prediction)}"
         for placement, times in _others(prediction):
             yield f"  CPU      {_describe(placement)}{times}"
         for name, times_, why in doubts(prediction):
@@ -33,6 +33,9 @@ def describe(found: Check) -> Iterator[str]:
         f"parameters {memory.parameters / MIB:.2f} MiB, on the chip {memory.least / MIB:.2f} to "
         f"{memory.most / MIB:.2f} MiB: {fits[memory.fits]}"
     )
+    for word, verdict in (("maybe", "perhaps"), ("BIG", "no")):
+        if names := [name for name, fit in memory.models.items() if fit == verdict]:
+            yield f"  {word:8} {', '.join(names)}: {STREAMED}"
     yield "a prediction from published tables and logs; the compiler decides"
 
 
@@ -46,7 +49,7 @@ def as_json(found: Check) -> dict[str, Any]:
                 "mapped": prediction.mapped,
                 "operations": len(prediction.placements),
                 "refused": list(prediction.refused),
-                "placements": [_placement_json(p) for p in prediction.placements],
+                "placements": [_placement_json(p, prediction) for p in prediction.placements],
                 "doubts": [
                     {"operation": name, "count": count, "why": why}
                     for name, count, why in doubts(prediction)
@@ -59,11 +62,12 @@ def as_json(found: Check) -> dict[str, Any]:
             "least": found.memory.least,
             "most": found.memory.most,
             "fits": found.memory.fits,
+            "models": dict(found.memory.models),
         },
     }
 
 
-def _placement_json(placement: Placement) -> dict[str, Any]:
+def _placement_json(placement: Placement, prediction: Prediction) -> dict[str, Any]:
     operation, rule = placement.operation, OPERATORS.get(placement.operation.name)
     return {
         "operation": operation.name,
@@ -71,7 +75,7 @@ def _placement_json(placement: Placement) -> dict[str, Any]:
         "output": operation.outputs[0].name if operation.outputs else "",
         "status": str(placement.status),
         "why": placement.why,
-        "advice": "" if placement.mapped else advise(placement),
+        "advice": "" if placement.mapped else advise(placement, prediction),
         "confidence": placement.confidence,
         "source": rule.source if rule else "table",
     }
