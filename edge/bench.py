@@ -44,11 +44,12 @@ class Row:
     unit: str
 
 
-def measure(bundle_path: Path, audio: MicrophoneSettings) -> list[Row]:
+def measure(bundle_path: Path, audio: MicrophoneSettings, threads: int = 1) -> list[Row]:
     """Measure everything, in one minute and a half on a fast machine.
 
     Args:
         bundle_path: the models.
+        threads: CPU threads that each model may use.
         audio: the microphone that is listened to at the end, if there is one.
 
     Raises:
@@ -56,9 +57,9 @@ def measure(bundle_path: Path, audio: MicrophoneSettings) -> list[Row]:
         RuntimeUnavailable: a package that hearing needs is not installed.
     """
     return [
-        *_starting(bundle_path),
-        *_stages(bundle_path),
-        *_listening(bundle_path, audio),
+        *_starting(bundle_path, threads),
+        *_stages(bundle_path, threads),
+        *_listening(bundle_path, audio, threads),
     ]
 
 
@@ -106,17 +107,17 @@ def measure_accelerator(bundle_path: Path, settings: AcceleratorSettings) -> lis
     return rows
 
 
-def _starting(bundle_path: Path) -> Iterator[Row]:
+def _starting(bundle_path: Path, threads: int) -> Iterator[Row]:
     code = "import sys; from edge.cli import main; sys.exit(main(['--version']))"
     yield _row("start: the command", _times(lambda: _python(code), STARTS), "ms")
     code = "import edge.daemon"
     yield _row("start: all imports of the daemon", _times(lambda: _python(code), STARTS), "ms")
-    yield _row("start: open the models", _times(lambda: _ear(bundle_path), STARTS), "ms")
+    yield _row("start: open the models", _times(lambda: _ear(bundle_path, threads), STARTS), "ms")
 
 
-def _stages(bundle_path: Path) -> Iterator[Row]:
+def _stages(bundle_path: Path, threads: int) -> Iterator[Row]:
     """Time each stage for one usual utterance."""
-    ear, votes = _ear(bundle_path), Votes(DecisionSettings())
+    ear, votes = _ear(bundle_path, threads), Votes(DecisionSettings())
     utterance = Utterance(make_voice(SPOKEN_S), 0.0, SPOKEN_S, "bench")
     ear.look(utterance)
     seen: list[Sighting] = []
@@ -140,17 +141,17 @@ def _stages(bundle_path: Path) -> Iterator[Row]:
     yield _row("real-time factor of that", factor, "s per s")
 
 
-def _listening(bundle_path: Path, audio: MicrophoneSettings) -> Iterator[Row]:
+def _listening(bundle_path: Path, audio: MicrophoneSettings, threads: int) -> Iterator[Row]:
     gallery = _gallery(bundle_path)
     for reading in (
-        *measure_daemon(bundle_path, gallery),
-        *measure_microphone(bundle_path, gallery, audio),
+        *measure_daemon(bundle_path, gallery, threads),
+        *measure_microphone(bundle_path, gallery, threads, audio),
     ):
         yield _row(*reading)
 
 
-def _ear(bundle_path: Path) -> Ear:
-    return Ear(load_bundle(bundle_path), _gallery(bundle_path))
+def _ear(bundle_path: Path, threads: int) -> Ear:
+    return Ear(load_bundle(bundle_path), _gallery(bundle_path), threads=threads)
 
 
 def _gallery(bundle_path: Path) -> Gallery:

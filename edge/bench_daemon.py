@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,11 +41,12 @@ NOISE = 1e-3  # RMS, -60 dBFS
 # Formants of men's vowels in "hod", "heed", "who'd", "head": Peterson and Barney 1952, table II
 VOWELS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480))
 SYLLABLES_HZ = 4.0
+ARRIVED = "arrived_s"  # added to an event when its line came, monotonic
 
 Reading = tuple[str, list[float], str]  # name, values, unit
 
 
-def measure_daemon(bundle_path: Path, gallery: Gallery) -> Iterator[Reading]:
+def measure_daemon(bundle_path: Path, gallery: Gallery, threads: int) -> Iterator[Reading]:
     """Run the daemon on a made-up voice for a minute.
 
     Raises:
@@ -54,20 +55,19 @@ def measure_daemon(bundle_path: Path, gallery: Gallery) -> Iterator[Reading]:
     with tempfile.TemporaryDirectory(prefix="earsight-bench-") as name:
         folder = Path(name)
         _write_sound(folder / "voice.wav")
-        config = _configuration(folder, bundle_path, gallery)
+        config = _configuration(folder, bundle_path, gallery, threads)
         with _Daemon(config, "--input", folder / "voice.wav") as daemon:
             daemon.until_listening()
             daemon.cpu_share(SETTLE_S)
             yield "daemon: silence", [daemon.cpu_share(SILENCE_S)], "% of a core"
             yield "daemon: speech", [daemon.cpu_share(SPEECH_S)], "% of a core"
             yield "daemon: memory (RSS)", [daemon.memory_mb()], "MB"
-        heard = [event["latency_ms"] for event in daemon.events if event["kind"] == "heard"]
-        if heard:
+        if heard := [_latency_ms(event) for event in daemon.events if event["kind"] == "heard"]:
             yield "daemon: event after the end of an utterance", heard, "ms"
 
 
 def measure_microphone(
-    bundle_path: Path, gallery: Gallery, audio: MicrophoneSettings
+    bundle_path: Path, gallery: Gallery, threads: int, audio: MicrophoneSettings
 ) -> Iterator[Reading]:
     """Run the daemon on the microphone of a configuration; nothing without one.
 
@@ -79,12 +79,13 @@ def measure_microphone(
     except EarsightError:
         return
     with tempfile.TemporaryDirectory(prefix="earsight-bench-") as name:
-        config = _configuration(Path(name), bundle_path, gallery, audio)
+        config = _configuration(Path(name), bundle_path, gallery, threads, audio)
         with _Daemon(config) as daemon:
             daemon.until_listening()
             daemon.cpu_share(SETTLE_S)
             used = daemon.cpu_share(SILENCE_S)
             yield "daemon: the microphone, as it is now", [used], "% of a core"
+            yield "daemon: memory (RSS) with it", [daemon.memory_mb()], "MB"
 
 
 def make_voice(seconds: float) -> Float32:
@@ -108,6 +109,14 @@ def make_voice(seconds: float) -> Float32:
     return voice
 
 
+def _latency_ms(event: Mapping[str, Any]) -> float:
+    """Return the time from the certain end of an utterance until its line was here.
+
+    The clock is the daemon's, too; when the line came, the journal on disk had the event.
+    """
+    return float(event["latency_ms"] + 1e3 * (event[ARRIVED] - event["monotonic_s"]))
+
+
 def _write_sound(path: Path) -> None:
     """Write noise, then phrases in noise, longer than is listened to."""
     try:
@@ -125,13 +134,18 @@ def _write_sound(path: Path) -> None:
 
 
 def _configuration(
-    folder: Path, bundle_path: Path, gallery: Gallery, audio: MicrophoneSettings | None = None
+    folder: Path,
+    bundle_path: Path,
+    gallery: Gallery,
+    threads: int,
+    audio: MicrophoneSettings | None = None,
 ) -> Path:
     """Write a configuration that leaves nothing to other layers."""
     save_gallery(folder / "people.gallery", gallery)
     base = DeviceConfig()
     tree = to_tree(replace(base, audio=audio or base.audio))
     tree["bundle"]["path"] = str(bundle_path)
+    tree["bundle"]["threads"] = threads
     tree["gallery"]["path"] = str(folder / "people.gallery")
     tree["journal"]["folder"] = str(folder / "journal")
     tree["privacy"]["button"] = ""
@@ -213,7 +227,7 @@ class _Daemon:
     def _read(self) -> None:
         for line in self._process.stdout or ():
             with self._arrived:
-                self.events.append(json.loads(line))
+                self.events.append({**json.loads(line), ARRIVED: time.monotonic()})
                 self._arrived.notify_all()
         with self._arrived:
             self._arrived.notify_all()

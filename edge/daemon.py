@@ -173,7 +173,7 @@ class Daemon:
         """Feed the watchdog while the live path gets on; show how it is."""
         if live.liveness.is_alive():
             self._notifier.watchdog()
-        self._notifier.status(live.status())
+        self._notifier.status(live.status(self._throttled))
         now = time.monotonic()
         ended = live.parts.ear.gallery.valid_until_s <= time.time()  # somebody's consent
         if ended and now - self._people_s > PEOPLE_S:

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from . import __version__
+from . import __version__, capacity
 from .accelerator.checkup import examine_accelerator
 from .audio.devices import list_microphones, resolve
 from .audio.file import RATE
@@ -29,8 +29,10 @@ from .bundle import load_bundle
 from .config import DeviceConfig, gallery_path, journal_folder, key_file
 from .errors import EarsightError, HardwareError
 from .events import clock_synced
+from .face.gallery import Gallery
 from .install.store import HOME, bundle_in_use
 from .people.opening import read_gallery
+from .pipeline import Ear
 from .runtime import find_backend
 from .sinks.journal_file import open_for_reading
 from .sinks.journal_folder import DATABASE, list_set_aside
@@ -61,6 +63,7 @@ def examine(config: DeviceConfig, listen: bool = True) -> list[Finding]:
         "accelerator": check_accelerator,
         "bundle": check_bundle,
         "gallery": check_gallery,
+        "capacity": check_capacity,
         "microphone": check_microphone if listen else check_device,
         "permissions": check_permissions,
         "disk": check_disk,
@@ -121,6 +124,15 @@ def check_gallery(config: DeviceConfig) -> tuple[Status, str]:
     if not people:
         return "warn", f"{chosen}: nobody is enrolled; run: earsight enroll NAME IMAGE"
     return "ok", f"{people} people in {chosen}"
+
+
+def check_capacity(config: DeviceConfig) -> tuple[Status, str]:
+    """Look at an utterance of noise: the CPU must keep up with speech, also without a Coral."""
+    path = Path(config.bundle.path) if config.bundle.path else bundle_in_use()
+    bundle = load_bundle(path)
+    nobody = Gallery(bundle.manifest.embedding.space_id)
+    share = capacity.measure(Ear(bundle, nobody, threads=config.bundle.threads))
+    return "warn" if share > capacity.MOST else "ok", capacity.explain(share)
 
 
 def check_device(config: DeviceConfig) -> tuple[Status, str]:

@@ -258,6 +258,9 @@ class Worker(threading.Thread):
         voice = Embedded(self._ear.gallery.space_id, sighting.voice.embedding)
         sound = pack_wav(waiting.utterance.samples) if self._keep_sound else None
         self._report("heard", data, portrait, voice, sound)
+        length_s = waiting.utterance.end_s - waiting.utterance.start_s
+        known = "unknown" if decision.name is None else "named"
+        _log.info("heard %.1f s of speech: %s", length_s, known)  # whom is nothing for a log
 
 
 def report_dropped(report: Report, utterance: Utterance, reason: str) -> None:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[signal.Signals, Command] = {
     signal.SIGUSR1: "mute",  # the other way round
 }
 EXTENSION_S = 20.0  # asked for at a time while models load: a Pi Zero 2 needs a minute for them
+LONGEST_START_S = 300.0  # then the manager may end what hangs, and start it anew
 TOO_MANY_FAILURES = 3  # in a row: not the utterance's fault
 _PRIORITIES = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # sd-daemon(3)
 
@@ -76,12 +77,13 @@ class Notifier:
 
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
-        """Ask for more time, again and again, as long as the block runs."""
+        """Ask for more time, again and again, as long as the block runs, for five minutes."""
         done = threading.Event()
+        until = time.monotonic() + LONGEST_START_S
 
         def ask() -> None:
             self._send(f"EXTEND_TIMEOUT_USEC={round(EXTENSION_S * 1e6)}")
-            while not done.wait(EXTENSION_S / 2):
+            while not done.wait(EXTENSION_S / 2) and time.monotonic() < until:
                 self._send(f"EXTEND_TIMEOUT_USEC={round(EXTENSION_S * 1e6)}")
 
         asking = threading.Thread(target=ask, name="patience", daemon=True)

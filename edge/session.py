@@ -12,6 +12,7 @@ from typing import Any
 from .accelerator.failover import AcceleratorState
 from .audio.microphone import AudioState
 from .audio.speech import Detector
+from .board import explain_throttled
 from .bundle import Bundle
 from .config import DeviceConfig, capture_file
 from .errors import EarsightError, HardwareError, StorageError
@@ -24,6 +25,7 @@ from .sinks.fanout import Fanout
 from .vitals import Vitals
 from .votes import Votes
 
+STARTING = "starting"
 STOP_S = 4.5  # from the signal to the end, sinks included
 CAPTURE_STOP_S, WORKER_STOP_S = 1.0, 3.0  # of which capture and worker may take until then
 
@@ -52,7 +54,7 @@ class Session:
         self._fanout, self._stamper = fanout, stamper
         self._reporting = threading.Lock()
         self._mark = CaptureMark(capture_file(config.privacy))
-        self._state = AudioState("waiting", "starting", config.audio.device, 0, 0, 0)
+        self._state = AudioState("waiting", STARTING, config.audio.device, 0, 0, 0)
         self._room = WaitingRoom(config.service.waiting, patient)
         self._capture = Capture(
             source, config.speech, parts.detect, self._room, self.report, self.liveness, self._show
@@ -85,13 +87,18 @@ class Session:
         """Tell whether the source has ended and everything in it was looked at."""
         return not self._capture.is_alive() and not self._worker.is_alive()
 
-    def status(self) -> str:
-        """Return one line for the service manager; it names nobody."""
+    def status(self, throttled: int | None) -> str:
+        """Return one line for the service manager; it names nobody.
+
+        Args:
+            throttled: the firmware's bits, None where there is no such firmware.
+        """
         state = self._state
-        what = state.state.replace("_", " ").upper() if state.state != "listening" else "listening"
-        text = f"{what} ({state.reason or state.device}); {self._worker.heard} heard"
+        text = f"{_in_words(state)} ({state.reason or state.device}); {self._worker.heard} heard"
         if self._accelerator is not None and self._accelerator.models:
             text += f" on {self._accelerator.backend}"
+        if throttled:
+            text += f"; {', '.join(explain_throttled(throttled))}"
         failing = [sink.name for sink in self._fanout.status() if sink.error]
         return text + (f"; failing: {', '.join(failing)}" if failing else "")
 
@@ -142,10 +149,10 @@ class Session:
 
     def _show(self, state: AudioState) -> None:
         """Follow the microphone: mark, log and event."""
+        expected = state.state in ("listening", "muted") or self._state.reason == STARTING
         self._state = state
-        expected = state.state in ("listening", "muted")
         priority = logging.INFO if expected else logging.WARNING
-        _log.log(priority, "%s %s", state.state, state.reason or state.device)
+        _log.log(priority, "%s: %s", _in_words(state), state.reason or state.device)
         try:
             self._mark.show(state.state)
         except StorageError as exc:
@@ -158,3 +165,8 @@ class Session:
         level = logging.INFO if state.state == "ready" else logging.WARNING
         _log.log(level, "accelerator %s: %s", state.state, state.reason)
         self.report("system", {"what": "accelerator", **asdict(state)})
+
+
+def _in_words(state: AudioState) -> str:
+    """Return "listening", and anything else in capitals: "NO AUDIO"."""
+    return state.state if state.state == "listening" else state.state.replace("_", " ").upper()

@@ -173,7 +173,7 @@ def _play(server: SoundServer, sound: np.ndarray, folder: Path) -> subprocess.Po
 
 def _read(process: subprocess.Popen[str], events: list[dict[str, Any]]) -> None:
     for line in process.stdout or ():
-        events.append(json.loads(line))
+        events.append({**json.loads(line), "arrived_s": time.monotonic()})
 
 
 def _number(text: str, pattern: str) -> float:

@@ -60,8 +60,12 @@ class Soaked:
         return sum(event["kind"] == kind for event in self.events)
 
     def latencies_ms(self) -> list[float]:
-        """Return, for each utterance, the time from its certain end to its event."""
-        return [event["latency_ms"] for event in self.events if event["kind"] == "heard"]
+        """Return, for each utterance, the time from its certain end until its line was read."""
+        return [
+            event["latency_ms"] + 1e3 * (event["arrived_s"] - event["monotonic_s"])
+            for event in self.events
+            if event["kind"] == "heard"
+        ]
 
     def load(self, speech: bool) -> list[float]:
         """Return the share of a core used between two samples of one kind of phase, percent."""

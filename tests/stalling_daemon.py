@@ -6,6 +6,7 @@ Run: python -m tests.stalling_daemon inference|capture FILE ARGUMENTS...
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +23,15 @@ STAGES: dict[str, tuple[type, str]] = {
 
 
 def hang_in(stage: str, fault: Path) -> None:
-    """Let a stage hang before its next work while the file is there."""
+    """Let a stage hang before its next work while the file is there.
+
+    Not in the main thread, which looks at noise before it listens.
+    """
     owner, method = STAGES[stage]
     works: Callable[..., Any] = getattr(owner, method)
 
     def perhaps(*args: Any) -> Any:
-        while fault.exists():
+        while fault.exists() and threading.current_thread() is not threading.main_thread():
             time.sleep(0.05)
         return works(*args)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import button
+from edge import button, daemon
 from edge.audio.microphone import AudioState
 from edge.button import EVENT, KEY, PRESSED
 from edge.config import DeviceConfig, PrivacySettings, ServiceSettings
@@ -280,7 +280,7 @@ def test_no_audio_is_loud_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     lost = AudioState("no_audio", "unplugged", "usb:1234:5678", 0, 0, 1)
     rig = Rig(ScriptedMicrophone([lost], stalls=True))
     rig.run(lambda: wait_for(lambda: rig.states()[-1:] == ["no_audio"]))
-    assert ("WARNING", "no_audio unplugged") in [
+    assert ("WARNING", "NO AUDIO: unplugged") in [
         (record.levelname, record.getMessage()) for record in caplog.records
     ]
 
@@ -330,6 +330,27 @@ def test_the_watchdog_is_fed_while_sound_comes_and_not_when_it_stalls(
 
     rig.run(world)
     assert manager.during(0.2)[-1] == "STOPPING=1"
+
+
+def test_the_status_tells_what_the_board_suffers(
+    manager: NotifySocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "read_throttled", lambda: 0x50005)
+    rig = Rig(ScriptedMicrophone([]))
+    rig.notifier = watched(manager)
+    told = [
+        "under-voltage now",
+        "throttled now",
+        "under-voltage since boot",
+        "throttled since boot",
+    ]
+
+    def world() -> None:
+        assert any(message.endswith(f"; {', '.join(told)}") for message in manager.during(1.5))
+
+    rig.run(world)
+    (event,) = [event for event in rig.of("system") if event["what"] == "throttled"]
+    assert event["bits"] == told
 
 
 def test_the_watchdog_is_fed_without_a_microphone(manager: NotifySocket) -> None:

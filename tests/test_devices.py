@@ -208,8 +208,8 @@ def test_none_is_said_plainly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     found = microphones(monkeypatch, tmp_path)
     assert found == []
     assert describe(found).startswith("no microphone found")
-    for selector in ["default", "port:1-1.2"]:
-        with pytest.raises(HardwareError, match="plug it in"):
+    for selector, advice in [("default", "plug one in"), ("port:1-1.2", "plug it in")]:
+        with pytest.raises(HardwareError, match=advice):
             resolve(selector, found)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edge import cli, doctor
+from edge import capacity, cli, doctor
 from edge.board import explain_throttled, read_temperature, read_throttled
 from edge.bundle import load_bundle
 from edge.config import BundleSettings, DeviceConfig, GallerySettings, PrivacySettings
 from edge.face.gallery import Gallery
 from edge.face.gallery_file import save_gallery
+from edge.pipeline import Ear
 from edge.sinks.journal import Journal, JournalSettings
+from edge.types import Sighting, Utterance
 from tests.fakes import crowd
 
 TINY = Path(__file__).parents[1] / "tests/data/tiny.bundle"
@@ -41,7 +44,7 @@ def test_a_healthy_device(config: DeviceConfig) -> None:
     findings = doctor.examine(config, listen=False)
     assert all("\n" not in finding.text for finding in findings)
     well = {f.check for f in findings if f.status == "ok"}
-    assert {"earsight", "runtime", "bundle", "gallery", "disk", "journal"} <= well
+    assert {"earsight", "runtime", "bundle", "gallery", "capacity", "disk", "journal"} <= well
 
 
 def test_a_bundle_or_gallery_that_does_not_fit(config: DeviceConfig, tmp_path: Path) -> None:
@@ -55,6 +58,31 @@ def test_a_bundle_or_gallery_that_does_not_fit(config: DeviceConfig, tmp_path: P
         "warn",
         f"{tmp_path}/people.gallery: nobody is enrolled; run: earsight enroll NAME IMAGE",
     )
+
+
+def test_a_board_that_is_too_slow_is_told_before_it_drops_anything(
+    config: DeviceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "measure", lambda ear: 1.3)
+    found, text = status(config, "capacity")
+    assert found == "warn"
+    assert text.startswith("a second of speech takes 1.3 s, more than 0.8")
+
+
+def test_capacity_is_of_a_second_look() -> None:
+    class Slow(Ear):
+        looks = 0
+
+        def look(self, utterance: Utterance) -> Sighting:
+            Slow.looks += 1
+            time.sleep(0.4 if Slow.looks == 1 else 0.04)
+            return super().look(utterance)
+
+    bundle = load_bundle(TINY)
+    share = capacity.measure(Slow(bundle, Gallery(bundle.manifest.embedding.space_id)))
+    assert Slow.looks == 2
+    assert 0.01 <= share < 0.1
+    assert "dropped" not in capacity.explain(share)
 
 
 def test_a_microphone_that_is_not_there_fails(config: DeviceConfig) -> None:

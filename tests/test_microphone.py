@@ -328,7 +328,7 @@ def test_a_microphone_pulled_out_is_no_audio_until_it_is_back(
     said = [state.state for state in states]
     assert said[:3] == ["waiting", "listening", "no_audio"]
     assert "Stream closed" in states[2].reason
-    assert any("no microphone default" in state.reason for state in states)
+    assert any("no default microphone" in state.reason for state in states)
     assert states[-1].reopened == 1
     assert FakePyAudio.alive == 0
 

@@ -57,6 +57,16 @@ def test_patience_is_asked_for_again(
         assert [manager.next() for _ in range(3)] == ["EXTEND_TIMEOUT_USEC=100000"] * 3
 
 
+def test_a_start_that_hangs_is_left_to_the_manager(
+    manager: NotifySocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EXTENSION_S", 0.1)
+    monkeypatch.setattr(service, "LONGEST_START_S", 0.5)
+    with Notifier({"NOTIFY_SOCKET": manager.address}).patience():
+        assert manager.during(1.0)
+        assert manager.during(0.5) == []
+
+
 def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
     for environment in ({}, {"NOTIFY_SOCKET": str(tmp_path / "gone")}):
         notifier = Notifier(environment)

@@ -99,6 +99,9 @@ def resolve(selector: str, microphones: list[MicrophoneInfo]) -> MicrophoneInfo:
         HardwareError: none, or several different ones, or one that cannot be opened.
     """
     named = [m for m in microphones if _matches(selector, m)]
+    if not named and selector == "default":
+        others = "choose one with audio.device" if microphones else "plug one in"
+        raise HardwareError(f"no default microphone; {others}, see earsight devices")
     if not named:
         raise HardwareError(f"no microphone {selector}; plug it in, or see earsight devices")
     if selector.startswith("name:"):

@@ -30,7 +30,11 @@ def bench(args: Namespace) -> int:
     }
     path = args.bundle or bundle_in_use()
     config = load_config().config
-    rows = [*measure(path, config.audio), *measure_accelerator(path, config.accelerator)]
+    machine["threads of a model"] = str(config.bundle.threads)
+    rows = [
+        *measure(path, config.audio, config.bundle.threads),
+        *measure_accelerator(path, config.accelerator),
+    ]
     if args.json:
         print(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=2))
         return 0

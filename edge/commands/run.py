@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from .. import capacity
 from ..accelerator.delegate import choose_delegate
 from ..accelerator.failover import Accelerator
 from ..audio.lamp import Lamp
@@ -39,6 +41,8 @@ from ..sinks.opening import OpeningSink
 from ..web.page import Page
 from ..web.settings import with_address
 from .loading import open_bundle
+
+_log = logging.getLogger(__name__)
 
 
 def run(args: Namespace) -> int:
@@ -126,5 +130,7 @@ def _ear(config: DeviceConfig, bundle: Bundle) -> Ear:
     accelerator = Accelerator(delegate, config.accelerator) if delegate else None
     rate = config.decision.false_match_rate
     ear = Ear(bundle, gallery, config.gallery.top, config.bundle.threads, accelerator, rate)
+    share = capacity.measure(ear)
+    _log.log(logging.WARNING if share > capacity.MOST else logging.DEBUG, capacity.explain(share))
     release_model_files()
     return ear
