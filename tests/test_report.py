@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from convert.population.people import save_people, split_of
 from convert.recipe import GatesRecipe, Recipe, load_recipe
 from edge.bundle import Bundle, load_bundle
 from edge.errors import ConfigError
+from edge.manifest import file_info
 
 pytestmark = pytest.mark.convert
 
@@ -182,6 +184,59 @@ def test_the_page_needs_no_other_file(out: Path) -> None:
     assert all(source.startswith("data:image/") for source in sources)
     assert "<script" not in page
     assert "url(" not in page
+
+
+def test_without_a_decision_nobody_is_named(report: dict[str, Any], out: Path) -> None:
+    assert report["open_set"] is None
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Not measured: the bundle has no decision" in page
+
+
+def test_known_and_unknown_speakers_are_named_as_a_device_does(
+    work: Path, bundle: Bundle, recipe: Recipe, report: dict[str, Any], tmp_path: Path
+) -> None:
+    """The tiny bundle gets a decision from its validation split, and is measured with it."""
+    from convert.backends import runtimes
+    from convert.build import tflite_files
+    from convert.calibration import decision_info, embed_splits
+    from convert.report import figures
+    from convert.report.open_set import measure_open_set
+    from convert.report.page import page
+    from convert.training.dataset import load_dataset
+    from convert.training.features import make_features
+    from edge.people.cohort import FILE, pack_cohort
+
+    (work / "faces_only").mkdir(exist_ok=True)
+    shutil.copy(work / "faces" / "p00000.npz", work / "faces_only")
+    make_features(work / "voices", work / "features", 1, bundle.manifest.frontend.spec, 7, 1)
+    data = load_dataset(work, recipe.population)
+    with runtimes(tflite_files(work, bundle)) as (backends, _):
+        backend = backends[0]
+        people = embed_splits(data, backend, ("validation", "test"), recipe.seed)["validation"]
+        shutil.copytree(bundle.path, tmp_path / "tiny.bundle")
+        content = pack_cohort(people.cohort.vectors)
+        (tmp_path / "tiny.bundle" / "cohort.npz").write_bytes(content)
+        manifest = dataclasses.replace(
+            bundle.manifest,
+            decision=decision_info(people, recipe.seed),
+            files={**bundle.manifest.files, FILE: file_info("cohort.npz", content)},
+        )
+        named = Bundle(tmp_path / "tiny.bundle", manifest)
+        found = measure_open_set(named, recipe, work, backend)
+    assert found is not None
+    assert found["speakers"] == report["people"]
+    assert found["utterances"] == 2 * found["speakers"]  # the other clip enrols; clean and in noise
+    assert [(row["kind"], row["people"]) for row in found["rows"]] == [("photo", 10), ("voice", 10)]
+    for row in found["rows"]:
+        assert 0 <= row["false_rate"] <= 1
+        assert row["detection"] <= row["right"]
+        alarms, detected = zip(*row["curve"], strict=True)
+        assert list(alarms) == sorted(alarms)
+        assert list(detected) == sorted(detected)
+    assert figures.open_set(found["rows"]).startswith("<?xml")
+    html = page({**report, "open_set": found}, defaultdict(lambda: "data:image/png,"))
+    assert "known, rightly named" in html
+    assert "no decision" not in html
 
 
 def test_it_is_private(out: Path) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.people.person import KINDS
+
 from ..metrics import Bool, everybody, verification
 from .layers import LayerError
 from .protocols import OF, Scores
@@ -33,6 +35,7 @@ SHORT = {  # for the heads of tables
     "litert": "LiteRT",
     "tflite_runtime": "tflite-runtime",
 }
+BLUES = ("#8ec1e6", "#1b6ca8", "#0c3352")  # from small galleries to large ones
 DASHES = {"tflite_runtime": (0, (3, 2))}  # it lies on LiteRT's line
 
 
@@ -65,6 +68,23 @@ def one_of_many(results: Mapping[str, Any]) -> str:
         axis.set_title(title)
         axis.set_xticks(OF)
         axis.set_ylim(0, 1)
+    return _svg(figure)
+
+
+def open_set(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the detection-and-identification rate over the false-alarm rate, a panel per kind."""
+    figure, axes = _axes(2, "unknown speakers named", "known speakers rightly named")
+    sizes = sorted({row["people"] for row in rows})
+    for axis, kind in zip(axes, KINDS, strict=True):
+        for row in (row for row in rows if row["kind"] == kind):
+            alarms, detected = zip(*row["curve"], strict=True)
+            label = f"{row['people']} people enrolled"
+            shade = BLUES[sizes.index(row["people"]) % len(BLUES)]
+            axis.plot(alarms, detected, marker="o", ms=3, lw=1.4, color=shade, label=label)
+        axis.axvline(rows[0]["asked"], color="#cccccc", lw=0.8)
+        axis.set_xscale("log")
+        axis.set_ylim(0, 1)
+        axis.set_title(f"enrolled by {kind}")
     return _svg(figure)
 
 

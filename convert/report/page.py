@@ -85,6 +85,8 @@ def pictures(report: Mapping[str, Any], shown: Illustrations) -> dict[str, str]:
         "robustness": _svg(figures.robustness(report["robustness"])),
         "layers": _svg(figures.layers(shown.layers)),
     }
+    if report["open_set"]:
+        images["open_set"] = _svg(figures.open_set(report["open_set"]["rows"]))
     if report["real_voices"]:
         real = {n: f["reliability"] for n, f in report["real_voices"].items()}
         curves["real voices"] = real

@@ -35,6 +35,7 @@ from .evidence import ORACLES, OWN, TYPE, Evidence, sections
 from .landmarks import Points, true_landmarks, typical_landmarks
 from .layers import SAMPLES, LayerError, layer_errors
 from .observe import DRAWN_FROM, Observed, Windows, inputs_of, observe, prepare
+from .open_set import measure_open_set
 from .origin import check_origin, front_end
 from .page import Illustrations, write_report
 from .people import HeardAndSeen, load_test_people, load_training_faces
@@ -82,6 +83,7 @@ def make_report(request: Request) -> dict[str, Any]:
             backends: list[Backend] = [_reference(request), *int8]
             seen = _observe_all(backends, sounds, people)
             errors = _compare_layers(aside, request, sounds, people, seen["float"])
+            named = measure_open_set(request.bundle, request.recipe, request.work, int8[0])
             if known is not None:
                 voices = known
                 heard = on_all(backends, lambda b: judge(b, voices, manifest.traits, reader))
@@ -91,6 +93,7 @@ def make_report(request: Request) -> dict[str, Any]:
     content = {
         **_header(request, len(people.people), {b.name: b.version for b in int8}, missing),
         **sections(evidence, request.recipe.gates),
+        "open_set": named,
         "real_voices": {name: found.figures for name, found in heard.items()} or None,
         "layers": {
             name: [{"layer": e.layer, "sqnr_db": e.sqnr_db} for e in rows]
