@@ -476,6 +476,20 @@ def test_options_reach_the_compiler(stand_in: StandIn) -> None:
     assert "--show_operations" in given
 
 
+def test_a_program_named_from_where_one_is(
+    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stand_in.folder.parent)
+    options = stand_in.options(program=stand_in.program.relative_to(Path.cwd()))
+    assert compile_together({"face_encoder": b"x"}, options).log.succeeded
+
+
+def test_a_program_of_another_processor(stand_in: StandIn) -> None:
+    stand_in.program.write_bytes(b"\x7fELF of an ARM")
+    with pytest.raises(ConfigError, match="cannot be run here"):
+        compile_together({"face_encoder": b"x"}, stand_in.options())
+
+
 def test_a_container(stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine is a stand-in too: it goes to the folder it is given and runs what follows."""
     engine = tmp_path / "bin" / "podman"

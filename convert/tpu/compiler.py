@@ -104,7 +104,7 @@ def _find(options: CompilerOptions, folder: Path) -> list[str]:
         return [engine, *run, options.container, *limit, PROGRAM]
     found = shutil.which(options.program or PROGRAM)
     if found is not None:
-        return [found]
+        return [str(Path(found).absolute())]  # it runs in another folder
     if options.program is not None:
         raise ConfigError(f"{options.program}: is not a program; {GET_IT}")
     machine = platform.machine()
@@ -123,16 +123,19 @@ def _arguments(models: Mapping[str, bytes], options: CompilerOptions) -> list[st
 
 def _run(command: Sequence[str], folder: Path, timeout_s: int) -> str:
     """Return all that the compiler prints; its exit code says less than that."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # it starts a child that outlives it
-    )
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # it starts a child that outlives it
+        )
+    except OSError as exc:  # of another processor, say
+        raise ConfigError(f"{command[0]}: cannot be run here ({exc.strerror}); {GET_IT}") from exc
     try:
         text, _ = process.communicate(timeout=timeout_s + ENDS_S)
     except subprocess.TimeoutExpired as exc:
