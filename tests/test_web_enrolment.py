@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,25 @@ def test_a_refused_photo_leaves_the_others(config: DeviceConfig) -> None:
     assert "Berta" in names(config)
     assert remove(config, "Berta").done
     assert not remove(config, "Berta").done
+
+
+def test_a_refused_face_is_shown(config: DeviceConfig) -> None:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm: pictures of refused photos are left out")
+    face = rendered_faces()[3]
+    (nobody,) = [content for name, content, _ in bad_files(face) if name == "nobody.jpg"]
+    before = sorted(Path("/dev/shm").iterdir())
+    with served(config=config) as visitor:
+        fields = {"name": "Cleo", "consent_by": "Cleo"}
+        status, said = send(visitor, fields, [nobody])
+        assert status == 422
+        (seen,) = said["seen"]
+        assert seen["name"] == "0.jpg"
+        assert base64.b64decode(seen["png"]).startswith(b"\x89PNG")
+        status, said = send(visitor, fields, [nobody, jpeg(photo_of(face))])
+        assert status == 201
+        assert [shown["name"] for shown in said["seen"]] == ["0.jpg"]
+    assert sorted(Path("/dev/shm").iterdir()) == before
 
 
 def test_the_sample_that_ships_is_never_written(

@@ -67,6 +67,8 @@ def build_app(views: Views, feed: Feed, rules: Rules, secure: bool) -> ASGIApp:
             _in_thread(lambda r: views.remove(r.path_params["id"])),
             methods=["DELETE"],
         ),
+        get("/api/reviews", _in_thread(lambda _: views.reviews())),
+        Route("/api/reviews/{number:int}", partial(_answer, views), methods=["POST"]),
         get("/people/{id}", _in_thread(lambda r: views.person_picture(r.path_params["id"]))),
         get(
             "/portraits/kept/{id:int}",
@@ -117,6 +119,13 @@ def _file(name: str) -> Endpoint:
 
 async def _mute(views: Views, request: Request) -> Response:
     return _respond(views.mute(await request.body()))
+
+
+async def _answer(views: Views, request: Request) -> Response:
+    from starlette.concurrency import run_in_threadpool
+
+    number, body = request.path_params["number"], await request.body()
+    return _respond(await run_in_threadpool(views.answer_review, number, body))
 
 
 async def _enrol(views: Views, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Enrolment from the page, by the command itself: `earsight enroll` in a process of its own.
 
 A photo of fifty million pixels, or one made to break a decoder, then costs the daemon neither its
-memory nor its life. The photos never touch a disk.
+memory nor its life. Neither the photos nor the pictures of why they are refused touch a disk.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ..face.gallery import sample_gallery_path, user_gallery_path
 
 ERROR = "earsight: error: "  # begins the lines that say what is wrong
 PATIENCE_S = 120.0  # a Pi Zero 2 needs some ten seconds
+MEMORY = Path("/dev/shm")  # files here are in memory
 HOME = Path(__file__).parents[2]  # where the package is imported from
 
 
@@ -38,6 +40,7 @@ class Outcome:
     done: bool  # also when some of the photos were refused
     exit_code: int  # as documented for every command
     said: str  # for the person at the browser
+    seen: tuple[Photo, ...] = ()  # PNGs of the photos whose face was refused, with the reason
 
 
 def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Photo]) -> Outcome:
@@ -60,12 +63,17 @@ def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Pho
         if config.bundle.path:
             options += ["--bundle", config.bundle.path]
         paths = [f"/proc/self/fd/{handle}" for handle in handles]
+        shown: Path | None = None
+        if os.access(MEMORY, os.W_OK):
+            shown = Path(files.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
+            options.append(f"--out={shown}")
         outcome = _run(config, ["enroll", *options, "--", name, *paths], handles)
+        seen = tuple(_seen(shown, handles, photos)) if shown is not None else ()
     said = outcome.said
     for path, photo in zip(paths, photos, strict=True):
         said = said.replace(f"{path}: ", f"{photo.name}: ")
     # a person whose other photos were refused is enrolled all the same
-    return Outcome(outcome.done or f"{name} is " in said, outcome.exit_code, said)
+    return Outcome(outcome.done or f"{name} is " in said, outcome.exit_code, said, seen)
 
 
 def remove(config: DeviceConfig, person: str) -> Outcome:
@@ -87,6 +95,14 @@ def _in_memory(photo: Photo, files: ExitStack) -> int:
     with os.fdopen(handle, "wb", closefd=False) as file:
         file.write(photo.content)
     return handle
+
+
+def _seen(folder: Path, handles: Sequence[int], photos: Sequence[Photo]) -> Iterator[Photo]:
+    """Yield what the command drew of refused photos, under the photos' own names."""
+    for handle, photo in zip(handles, photos, strict=True):
+        path = folder / f"{handle}-refused.png"
+        if path.exists():
+            yield Photo(photo.name, path.read_bytes())
 
 
 def _settings(config: DeviceConfig) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 from .. import __version__
 from ..config import DeviceConfig, Effective, flatten, gallery_path, journal_folder, to_tree
 from ..config_reference import REFERENCE, SECTIONS
-from ..errors import EarsightError, InputError, StorageError
+from ..errors import ConfigError, EarsightError, InputError, StorageError
 from ..face.decoder import CAPTION, HONESTY
 from ..face.gallery import sample_gallery_path
 from ..service import Command
@@ -22,6 +23,7 @@ from ..vitals import Device
 from .enrolment import Outcome, Photo, enrol, remove
 from .feed import Feed
 from .metrics import CONTENT_TYPE, render
+from .review import answer, waiting
 from .status import Board, describe
 from .tally import Tally
 
@@ -159,15 +161,46 @@ class Views:
         """Remove a person, then let the daemon read its people again."""
         return self._change(lambda config: remove(config, person_id))
 
+    def reviews(self) -> Answer:
+        """Answer with the matches that wait for "was this ...?"."""
+        try:
+            found = waiting(self.effective.config)
+        except EarsightError as exc:
+            return refuse(str(exc), 503)
+        return to_json({"waiting": [review.as_json() for review in found]})
+
+    def answer_review(self, number: int, body: bytes) -> Answer:
+        """Carry out one answer: {"yes": true} makes the voice the person's, false erases it."""
+        try:
+            yes = json.loads(body)["yes"]
+        except (ValueError, KeyError, TypeError):
+            yes = None
+        if not isinstance(yes, bool):
+            return refuse('send {"yes": true} or {"yes": false}', 400)
+        try:
+            review = answer(self.effective.config, number, yes)
+        except ConfigError:
+            return refuse("this was answered already, or has been erased", 404)
+        except EarsightError as exc:
+            return refuse(str(exc), 503)
+        if yes:
+            self._device.ask("reload")
+        return to_json({"number": number, "name": review.name, "yes": yes})
+
     def _change(self, change: Callable[[DeviceConfig], Outcome]) -> Answer:
         try:
             outcome = change(self.effective.config)
         except EarsightError as exc:
             return refuse(str(exc), 422 if isinstance(exc, InputError) else 500)
+        seen = [
+            {"name": photo.name, "png": base64.b64encode(photo.content).decode()}
+            for photo in outcome.seen
+        ]
         if not outcome.done:
-            return refuse(outcome.said, 422 if outcome.exit_code in FAULT_OF_THE_ASKER else 500)
+            status = 422 if outcome.exit_code in FAULT_OF_THE_ASKER else 500
+            return to_json({"error": outcome.said, "seen": seen}, status)
         self._device.ask("reload")
-        return to_json({"said": outcome.said}, 201)
+        return to_json({"said": outcome.said, "seen": seen}, 201)
 
 
 def to_json(value: Any, status: int = 200) -> Answer:

@@ -37,7 +37,7 @@ export async function send(method, address, body = undefined, explain = () => {}
     if (answer.status === 401) location.assign("/login");
     const said = await answer.json();
     if (answer.ok) return said;
-    explain(said.error ?? answer.statusText);
+    explain(said.error ?? answer.statusText, said);
   } catch {
     explain("The device does not answer.");
   }

@@ -3,6 +3,7 @@ import { byId, element, send } from "/static/dom.js";
 import { showHeard, showNobody, showPortrait } from "/static/heard.js";
 import { fillHistory, startHistory } from "/static/history.js";
 import { fillPeople, startEnrolment } from "/static/people.js";
+import { fillReviews } from "/static/reviews.js";
 import { showLost, showSound, showState, startMute } from "/static/state.js";
 
 const HIDDEN_MS = 10_000; // a page that nobody sees stops watching after this
@@ -17,7 +18,7 @@ let filling = 0;
 function watch() {
   if (stream) return;
   stream = new EventSource(`/events?since=${encodeURIComponent(lastId)}`);
-  stream.addEventListener("open", () => Promise.all([fillHistory(false), people()]));
+  stream.addEventListener("open", () => Promise.all([fillHistory(false), people(), fillReviews()]));
   stream.addEventListener("status", (event) => showState(JSON.parse(event.data)));
   stream.addEventListener("sound", (event) => showSound(JSON.parse(event.data)));
   stream.addEventListener("portrait", (event) => showPortrait(JSON.parse(event.data)));
@@ -32,11 +33,12 @@ function happened(event) {
   if (event.kind === "heard") {
     showHeard(event);
     clearTimeout(filling);
-    filling = setTimeout(() => fillHistory(false), WRITTEN_MS);
+    filling = setTimeout(() => Promise.all([fillHistory(false), fillReviews()]), WRITTEN_MS);
   } else if (event.kind === "system" && ["started", "reloaded"].includes(event.what)) {
     showNobody();
     fillHistory(true); // somebody may have been forgotten
     people();
+    fillReviews();
     settings();
   }
 }

@@ -57,18 +57,33 @@ export function startEnrolment() {
     const button = byId("enrol-send");
     button.disabled = true;
     say("Looking at the photos …");
+    showRefused([]);
     const body = new FormData();
     body.set("name", byId("name").value.trim());
     body.set("consent_by", byId("consent").value.trim());
     for (const file of files) body.append("photo", await smaller(file), file.name);
-    const done = await send("POST", "/api/people", body, say);
+    const done = await send("POST", "/api/people", body, (error, answer) => {
+      say(error);
+      showRefused(answer?.seen ?? []);
+    });
     button.disabled = false;
     if (!done) return;
     say(done.said);
+    showRefused(done.seen);
     form.reset();
     preview();
     byId("name").focus();
   });
+}
+
+// Shows what was seen on the photos that were refused; the reason is written below each.
+function showRefused(photos) {
+  for (const image of byId("refused").children) URL.revokeObjectURL(image.src);
+  byId("refused").replaceChildren(...photos.map(({ name, png }) => {
+    const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+    const address = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+    return picture(address, `What was seen on ${name}`);
+  }));
 }
 
 function preview() {
