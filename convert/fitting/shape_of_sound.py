@@ -144,13 +144,19 @@ class Trainer:
             context = tf.distribute.get_replica_context()
             return context.all_gather(value, axis=0) if count > 1 else value
 
+        def dropped(value: Any, which: int) -> Any:
+            """Drop the same values in the same step, however often the run was interrupted."""
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            seed = tf.stack([tf.cast(self.step, tf.int32), 2 * tf.cast(replica, tf.int32) + which])
+            return tf.nn.experimental.stateless_dropout(value, DROPOUT, seed)
+
         def one_replica(samples: Any, faces: Any, who: Any, weights: Any) -> tuple[Any, Any]:
             variables = self._variables()
             with tf.GradientTape() as tape:
                 heard = self._voice(instance_mel(samples, spec), training=True)["embedding"]
                 seen = self._face(faces, training=True)["embedding"]
                 # candidates of the explicit loss are the whole batch, wherever it is computed
-                heard, seen = (everybody(tf.nn.dropout(z, DROPOUT)) for z in (heard, seen))
+                heard, seen = (everybody(dropped(z, k)) for k, z in enumerate((heard, seen)))
                 who, weights = everybody(who), everybody(weights)
                 loss, own = total_loss(heard, seen, self._classes, who, weights)
                 shared = loss / count  # gradients are summed over the replicas

@@ -89,7 +89,8 @@ def read_targets(path: Path, people: Sequence[Person]) -> Float32:
     rows = {str(name): row for row, name in enumerate(found["people"])}
     missing = [person.name for person in people if person.name not in rows]
     if missing:
-        raise InputError(f"{path}: has no features of {missing[0]} and {len(missing) - 1} more")
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{path}: has no features of {missing[0]}{more}")
     return np.asarray(found["features"][[rows[p.name] for p in people]], np.float32)
 
 
