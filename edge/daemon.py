@@ -98,7 +98,8 @@ class Daemon:
         """Run until a signal, or until the source ends.
 
         Raises:
-            EarsightError: what the configuration asks for cannot be had.
+            EarsightError: what the configuration asks for cannot be had; or the source has ended,
+                and sinks gave up events of it.
         """
         with self._notifier.patience():
             parts = self._make()  # a signal ends this at once: nothing is lost yet
@@ -116,11 +117,14 @@ class Daemon:
                     self._muted = command == "mute on" or (command == "mute" and not self._muted)
                     live.source.mute(self._muted)
                 self._look_after(live)
+            ended = live.has_ended()
             self._notifier.stopping()
             self._follow_button("")
             fault = live.stop(lambda: self._say("stopping", live))
             if self._presence is not None:
                 self._presence.leave()
+        if fault is None and ended:
+            fault = live.lost()
         if fault is not None:
             raise fault
 

@@ -147,6 +147,12 @@ class Session:
             return fault
         return HardwareError(f"listening ended: {fault}; this is a fault of earsight, report it")
 
+    def lost(self) -> StorageError | None:
+        """Return what sinks have given up so far, None when they took every event."""
+        lost = {sink.name: sink.dropped + sink.waiting for sink in self._fanout.status()}
+        said = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
+        return StorageError(f"events were lost: {said}; see the warnings above") if said else None
+
     def _show(self, state: AudioState) -> None:
         """Follow the microphone: mark, log and event."""
         expected = state.state in ("listening", "muted") or self._state.reason == STARTING

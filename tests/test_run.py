@@ -133,6 +133,20 @@ def test_what_the_command_cannot_have_is_one_line(device: Path, tmp_path: Path) 
         assert error.count("\n") == 1
 
 
+@pytest.mark.skipif(not ALSA.exists(), reason="the sounds of alsa-utils are not installed")
+def test_a_file_that_ended_says_what_no_sink_kept(device: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    options = ["--config", device, "--input", ALSA, "--fast", "--json"]
+    run = start("run", *options, EARSIGHT_JOURNAL__FOLDER=str(tmp_path / "file/journal"))
+    out, error = run.communicate()
+    assert run.returncode == 9
+    assert lines(out)[-1]["what"] == "stopping"  # the other sink has them all
+    count = len(lines(out))
+    assert error.splitlines()[-1] == (
+        f"earsight: error: events were lost: journal {count}; see the warnings above"
+    )
+
+
 class Listening:
     """The daemon on a sound server, and its events as they come."""
 
