@@ -11,6 +11,7 @@ from edge.config import DeviceConfig, GallerySettings
 from edge.people.opening import open_store
 from edge.people.review import keep, pending
 from tests.people import SPACE, sample, unit
+from tests.web_browser import chromium
 from tests.web_visitor import Visitor, served
 
 pytest.importorskip("starlette", reason="needs the page's server: pip install 'earsight[web]'")
@@ -75,3 +76,19 @@ def test_a_damaged_store_is_said(config: DeviceConfig) -> None:
         answer = visitor.ask("GET", "/api/reviews")
         assert answer.status == 503
         assert "damaged" in answer.json()["error"]
+
+
+def test_questions_are_seen_and_answered_in_a_browser(config: DeviceConfig) -> None:
+    with chromium() as browser, served(config=config) as visitor:
+        options = {"viewport": {"width": 360, "height": 740}, "is_mobile": True}
+        with browser.page(f"http://127.0.0.1:{visitor.port}/", **options) as page:
+            page.wait_for_selector("#reviews:not([hidden]) li:has-text('Was this Ada?')")
+            assert page.locator("#reviews li").count() == 2
+            wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(wide) == 0
+            page.click("#reviews li:last-child button:has-text('Yes')")
+            page.wait_for_selector("#review-said:has-text('Ada is known by this voice too')")
+            page.click("#reviews button:has-text('No')")
+            page.wait_for_selector("#reviews", state="hidden")
+    with open_store(Path(config.gallery.path)) as store:
+        assert store.find("Ada").voices == 1
