@@ -9,7 +9,7 @@ MINUTES ?= 30
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -65,6 +65,11 @@ soak: setup ## let the daemon listen for MINUTES=30, into docs/soak.md
 soak-kill: setup ## kill the daemon 200 times while it hears, into docs/soak_kill.md
 	@mkdir -p $(OUT)
 	$(BIN)/python -m tests.soak_kill --kills 200 --folder $(OUT) --report docs/soak_kill.md
+
+compare-vad: setup ## compare speech detectors on real voices, into docs/vad.md: SPEECH=FOLDER
+	@test -n "$(SPEECH)" || { echo "give SPEECH=FOLDER of FLAC files, each of one voice"; exit 2; }
+	$(BIN)/pip install pymicro-vad webrtcvad-wheels
+	$(BIN)/python -m tests.compare_vad $(SPEECH) --report docs/vad.md
 
 votes: setup ## what names are worth over conversations, into docs/votes.md: WORK=FOLDER
 	$(BIN)/python -m tests.measure_votes --work $(WORK) --report docs/votes.md

@@ -27,6 +27,7 @@ from .config import DeviceConfig, journal_folder
 from .errors import EarsightError
 from .events import Stamper
 from .live import Source
+from .mute import Mute
 from .pipeline import Ear
 from .presence import Presence
 from .runtime import find_backend
@@ -63,6 +64,7 @@ class Daemon:
         notifier: Notifier,
         patient: bool = False,
         presence: Presence | None = None,
+        mute: Mute | None = None,
     ) -> None:
         """Set up; nothing is opened yet.
 
@@ -71,13 +73,14 @@ class Daemon:
             notifier: the service manager.
             patient: let the source wait for the worker instead of dropping utterances.
             presence: lets other commands find this daemon; None to be found by none.
+            mute: whether it begins muted, and keeps it; None begins unmuted.
         """
         self._makers = makers
         self._notifier = notifier
         self._patient = patient
         self._presence = presence
         self._stamper = Stamper()
-        self._muted = False
+        self._mute = mute or Mute()
         self._throttled: int | None = 0
         self._board_s = 0.0
         self._people_s = -PEOPLE_S
@@ -88,7 +91,7 @@ class Daemon:
     def vitals(self) -> Vitals | None:
         """Return how the daemon is, None before it has started; any thread may ask."""
         live = self._live
-        return None if live is None else live.vitals(self._muted, self._throttled)
+        return None if live is None else live.vitals(self._mute.on, self._throttled)
 
     def ask(self, command: Command) -> None:
         """Let the main thread carry a command out, as a signal does; any thread may ask."""
@@ -114,8 +117,9 @@ class Daemon:
                 if command == "reload":
                     live = self._reload(live)
                 elif command in ("mute", "mute on", "mute off"):
-                    self._muted = command == "mute on" or (command == "mute" and not self._muted)
-                    live.source.mute(self._muted)
+                    on = command == "mute on" or (command == "mute" and not self._mute.on)
+                    live.source.mute(on)
+                    self._mute.set(on)
                 self._look_after(live)
             ended = live.has_ended()
             self._notifier.stopping()
@@ -135,7 +139,7 @@ class Daemon:
 
     def _start(self, parts: Parts) -> Session:
         source = self._makers.source(parts.config)
-        source.mute(self._muted)
+        source.mute(self._mute.on)
         sinks = self._makers.sinks(parts.config)
         self._live = Session(parts, source, sinks, self._stamper, self._patient)
         self._follow_button(parts.config.privacy.button)

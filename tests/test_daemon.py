@@ -25,6 +25,7 @@ from edge.errors import ConfigError, EarsightError, StorageError
 from edge.events import Event, Stamper
 from edge.face.gallery import Gallery
 from edge.live import Waiting, WaitingRoom
+from edge.mute import Mute
 from edge.pipeline import Ear
 from edge.presence import Presence, restart_daemon
 from edge.service import Notifier
@@ -85,6 +86,7 @@ class Rig:
         self.ear: Callable[[FakeBundle, Gallery], Ear] = Ear
         self.notifier = Notifier({})
         self.presence: Presence | None = None
+        self.mute: Mute | None = None
         self._microphones = list(microphones)
 
     def run(self, world: Callable[[], None]) -> None:
@@ -109,7 +111,7 @@ class Rig:
         )
         player = threading.Thread(target=play)
         player.start()
-        Daemon(makers, self.notifier, presence=self.presence).run()
+        Daemon(makers, self.notifier, presence=self.presence, mute=self.mute).run()
         player.join()
         if faults:
             raise faults[0]
@@ -253,6 +255,39 @@ def test_a_button_mutes_and_a_reload_may_take_it_away(
 
     rig.run(world)
     assert rig.states()[-1] == "listening"
+
+
+def test_who_muted_it_is_not_heard_after_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "state/muted"
+
+    def start(world: Callable[[Rig], None]) -> list[str]:
+        rig = Rig(ScriptedMicrophone([]))
+        rig.mute = Mute(file)
+        rig.run(lambda: world(rig))
+        return rig.states()
+
+    def mute(rig: Rig) -> None:
+        rig.send(signal.SIGUSR1)
+        wait_for(lambda: rig.states()[-1:] == ["muted"])
+
+    def unmute(rig: Rig) -> None:
+        wait_for(lambda: rig.states() == ["muted"])
+        rig.send(signal.SIGUSR1)
+        wait_for(lambda: rig.states()[-1:] == ["listening"])
+
+    assert start(mute)[-1] == "muted"
+    assert start(unmute) == ["muted", "listening"]
+    assert not file.exists()
+
+
+def test_a_mute_that_cannot_be_kept_holds_for_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    mute = Mute(tmp_path / "file/muted")
+    mute.set(True)
+    assert mute.on
+    assert "does not outlast this run" in caplog.text
 
 
 @pytest.mark.parametrize("keep", [False, True])
