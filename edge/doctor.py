@@ -31,6 +31,7 @@ from .errors import EarsightError, HardwareError
 from .events import clock_synced
 from .face.gallery import Gallery
 from .install.store import HOME, bundle_in_use
+from .mute import mute_file
 from .people.opening import read_gallery
 from .pipeline import Ear
 from .runtime import find_backend
@@ -142,7 +143,9 @@ def check_device(config: DeviceConfig) -> tuple[Status, str]:
 
 
 def check_microphone(config: DeviceConfig) -> tuple[Status, str]:
-    """Listen for a second and judge the level."""
+    """Listen for a second and judge the level, unless this device is muted."""
+    if mute_file().exists():
+        return "warn", f"{check_device(config)[1]}; muted ({mute_file()}), so not listened to"
     microphone = Microphone(config.audio)
     levels: list[float] = []
     heard, what = 0, "it delivers nothing"

@@ -8,10 +8,18 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from .config import state_folder
 from .errors import StorageError
 from .storage import write_private
 
+FILE = "muted"
+
 _log = logging.getLogger(__name__)
+
+
+def mute_file() -> Path:
+    """Return the file that is there as long as this device is muted."""
+    return state_folder() / FILE
 
 
 class Mute:

@@ -15,9 +15,12 @@ from edge.bundle import load_bundle
 from edge.config import BundleSettings, DeviceConfig, GallerySettings, PrivacySettings
 from edge.face.gallery import Gallery
 from edge.face.gallery_file import save_gallery
+from edge.mute import Mute
 from edge.pipeline import Ear
 from edge.sinks.journal import Journal, JournalSettings
 from edge.types import Sighting, Utterance
+from tests import fake_portaudio
+from tests.fake_portaudio import FakeDevice
 from tests.fakes import crowd
 
 TINY = Path(__file__).parents[1] / "tests/data/tiny.bundle"
@@ -89,6 +92,19 @@ def test_a_microphone_that_is_not_there_fails(config: DeviceConfig) -> None:
     pytest.importorskip("pyaudio")
     absent = replace(config, audio=replace(config.audio, device="usb:dead:beef"))
     assert status(absent, "microphone")[0] == "fail"
+
+
+def test_what_is_muted_is_not_listened_to(
+    config: DeviceConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = FakeDevice("usb")
+    fake_portaudio.install(monkeypatch, device)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    Mute(tmp_path / "muted").set(True)
+    finding = next(f for f in doctor.examine(config) if f.check == "microphone")
+    assert finding.status == "warn"
+    assert finding.text.endswith("so not listened to")
+    assert device.streams == []
 
 
 def test_a_lamp_that_cannot_be_lit_fails_and_is_left_as_it_is(

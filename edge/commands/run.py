@@ -22,12 +22,11 @@ from ..config import (
     journal_folder,
     key_file,
     load_config,
-    state_folder,
 )
 from ..daemon import Daemon, Makers
 from ..live import Source
 from ..memory import release_model_files, spare_memory
-from ..mute import Mute
+from ..mute import Mute, mute_file
 from ..people.database import is_store
 from ..people.opening import read_gallery
 from ..people.sink import PeopleSink
@@ -44,8 +43,6 @@ from ..web.page import Page
 from ..web.settings import with_address
 from .loading import open_bundle
 
-MUTED_FILE = "muted"  # in the state folder, as long as the microphone is muted
-
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +57,7 @@ def run(args: Namespace) -> int:
         return page.read(effective)
 
     parts = makers(load, args.input, args.fast, page)
-    mute = Mute(state_folder() / MUTED_FILE if args.input is None else None)
+    mute = Mute(mute_file() if args.input is None else None)
     daemon = Daemon(parts, Notifier(), patient=args.fast, presence=Presence(), mute=mute)
     with page.of(daemon):
         daemon.run()
