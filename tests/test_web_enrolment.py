@@ -14,7 +14,7 @@ from edge import cli
 from edge.config import DeviceConfig, GallerySettings
 from edge.errors import InputError
 from edge.face.gallery import sample_gallery_path
-from edge.people.opening import read_gallery
+from edge.people.opening import open_store, read_gallery
 from edge.web.enrolment import Photo, enrol, own_gallery, remove
 from tests.faces import bad_files, jpeg, photo_of, rendered_faces
 from tests.web_visitor import Visitor, served
@@ -98,6 +98,21 @@ def test_a_refused_photo_leaves_the_others(config: DeviceConfig) -> None:
     assert "Berta" in names(config)
     assert remove(config, "Berta").done
     assert not remove(config, "Berta").done
+
+
+def test_consent_ends_on_the_day_that_was_given(config: DeviceConfig) -> None:
+    photo = jpeg(photo_of(rendered_faces()[5]))
+    fields = {"name": "Dora", "consent_by": "Dora", "expires": "soon"}
+    with served(config=config) as visitor:
+        status, said = send(visitor, fields, [photo])
+        assert status == 422
+        assert "'soon' is no date" in said["error"]
+        assert send(visitor, {**fields, "expires": "2090-06-01"}, [photo])[0] == 201
+    with open_store(Path(config.gallery.path)) as store:
+        consent = store.find("Dora").consent
+    assert consent is not None
+    assert consent.expires is not None
+    assert consent.expires.astimezone().date().isoformat() == "2090-06-01"
 
 
 def test_a_refused_face_is_shown(config: DeviceConfig) -> None:

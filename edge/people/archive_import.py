@@ -156,7 +156,10 @@ def _sample(
 ) -> Sample:
     def content(member: dict[str, str], largest: int) -> bytes:
         sealed = _get(archive, path, member["member"], largest + 100)
-        plain = seal.unseal(sealed, member["member"])
+        try:
+            plain = seal.unseal(sealed, member["member"])
+        except StorageError as exc:
+            raise _refused(path, f"{member['member']} was changed") from exc
         if hashlib.sha256(plain).hexdigest() != member["sha256"]:
             raise _refused(path, f"{member['member']} was changed")
         return plain

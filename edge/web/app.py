@@ -129,7 +129,7 @@ async def _answer(views: Views, request: Request) -> Response:
 
 
 async def _enrol(views: Views, request: Request) -> Response:
-    """Take a form with `name`, `consent_by` and one or more `photo`s, in memory only."""
+    """Take a form: `name`, `consent_by`, perhaps `expires`, some `photo`s; in memory only."""
     from starlette.concurrency import run_in_threadpool
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
@@ -144,9 +144,9 @@ async def _enrol(views: Views, request: Request) -> Response:
         )
     uploads = [upload for upload in form.getlist("photo") if isinstance(upload, UploadFile)]
     photos = [Photo(u.filename or "photo", await u.read()) for u in uploads if u.size]
-    name, consent_by = str(form.get("name", "")), str(form.get("consent_by", ""))
+    name, consent_by, expires = (str(form.get(k, "")) for k in ("name", "consent_by", "expires"))
     await form.close()
-    answer = await run_in_threadpool(views.enrol, name, consent_by, photos)
+    answer = await run_in_threadpool(views.enrol, name, consent_by, photos, expires)
     return _respond(answer)
 
 

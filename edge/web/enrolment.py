@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ..config import PREFIX, SEPARATOR, DeviceConfig, gallery_path, state_folder
@@ -43,7 +44,9 @@ class Outcome:
     seen: tuple[Photo, ...] = ()  # PNGs of the photos whose face was refused, with the reason
 
 
-def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Photo]) -> Outcome:
+def enrol(
+    config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Photo], expires: str = ""
+) -> Outcome:
     """Add one person, or more photos of somebody known, to this device's gallery.
 
     Args:
@@ -51,15 +54,22 @@ def enrol(config: DeviceConfig, name: str, consent_by: str, photos: Sequence[Pho
         name: how results call the person.
         consent_by: who consented: the person, or who speaks for them.
         photos: of the person's face.
+        expires: until when the consent holds, a date; "" for no end.
 
     Raises:
-        InputError: there is no photo, or it takes too long.
+        InputError: there is no photo, it takes too long, or that is no date.
     """
     if not photos:
         raise InputError("there is no photo; choose one or more")
+    try:
+        expires = expires and date.fromisoformat(expires).isoformat()
+    except ValueError as exc:
+        raise InputError(f"'{expires}' is no date like 2027-12-31") from exc
     with ExitStack() as files:
         handles = [_in_memory(photo, files) for photo in photos]
         options = ["--gallery", str(own_gallery(config)), f"--consent-by={consent_by}"]
+        if expires:
+            options.append(f"--expires={expires}")
         if config.bundle.path:
             options += ["--bundle", config.bundle.path]
         paths = [f"/proc/self/fd/{handle}" for handle in handles]

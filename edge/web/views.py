@@ -153,9 +153,9 @@ class Views:
         self._device.ask(command)
         return to_json({"muted": muted}, 202)
 
-    def enrol(self, name: str, consent_by: str, photos: Sequence[Photo]) -> Answer:
+    def enrol(self, name: str, consent_by: str, photos: Sequence[Photo], expires: str) -> Answer:
         """Add a person, then let the daemon read its people again."""
-        return self._change(lambda config: enrol(config, name, consent_by, photos))
+        return self._change(lambda config: enrol(config, name, consent_by, photos, expires))
 
     def remove(self, person_id: str) -> Answer:
         """Remove a person, then let the daemon read its people again."""

@@ -61,6 +61,7 @@ export function startEnrolment() {
     const body = new FormData();
     body.set("name", byId("name").value.trim());
     body.set("consent_by", byId("consent").value.trim());
+    body.set("expires", byId("expires").value);
     for (const file of files) body.append("photo", await smaller(file), file.name);
     const done = await send("POST", "/api/people", body, (error, answer) => {
       say(error);
