@@ -23,14 +23,15 @@ class DaskCluster:
         self.scheduler: subprocess.Popen[bytes] | None = None
         self._folder = folder
 
-    def start_scheduler(self) -> None:
+    def start_scheduler(self, environment: Mapping[str, str] | None = None) -> None:
         """Start the scheduler, at the address it had before if it had one."""
         found = self._folder / "scheduler.json"
         found.unlink(missing_ok=True)
         place = ["--port", self.address.rpartition(":")[2] or "0"]
         self.scheduler = self._start(
-            "scheduler", *place, "--no-dashboard", "--no-show", "--scheduler-file", str(found)
-        )
+            "scheduler", *place, "--no-dashboard", "--no-show", "--scheduler-file", str(found),
+            environment=environment,
+        )  # fmt: skip
         deadline = time.monotonic() + START_S
         while not found.exists() or not found.read_text():
             if time.monotonic() > deadline or self.scheduler.poll() is not None:
@@ -72,12 +73,14 @@ class DaskCluster:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2) -> Iterator[DaskCluster]:
-    """Yield a running cluster; end it in any case."""
+def dask_cluster(
+    folder: Path, workers: int = 2, environment: Mapping[str, str] | None = None
+) -> Iterator[DaskCluster]:
+    """Yield a running cluster, its scheduler with this environment too; end it in any case."""
     folder.mkdir(parents=True, exist_ok=True)
     cluster = DaskCluster(folder)
     try:
-        cluster.start_scheduler()
+        cluster.start_scheduler(environment)
         for _ in range(workers):
             cluster.start_worker()
         yield cluster

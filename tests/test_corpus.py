@@ -452,6 +452,54 @@ def test_a_scheduler_that_is_lost_is_one_line_and_the_same_command_goes_on(
     assert finished(folder) == finished(whole.folder)
 
 
+DEADLY = """
+import os, pathlib, signal, sys
+worker = os.getppid()
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("deadly.wav"):
+        for token in list(pathlib.Path({0!r}).iterdir())[:1]:
+            token.unlink()
+            os.kill(worker, signal.SIGKILL)
+            os._exit(1)
+if "convert.corpus.child" in sys.orig_argv:
+    sys.addaudithook(hook)
+"""
+
+
+def test_a_shard_whose_workers_die_is_handed_in_again_but_not_for_ever(
+    bundle: Bundle, people: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="pip install 'earsight[cluster]'")
+    tokens = tmp_path / "tokens"
+    tokens.mkdir()
+    (tmp_path / "sitecustomize.py").write_text(DEADLY.format(str(tokens)))
+    shutil.copy(people / "person0000/v0.wav", tmp_path / "deadly.wav")
+    items = [Item("deadly", tmp_path / "deadly.wav", "voice", "x")]
+    no_mercy = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with dask_cluster(tmp_path / "dask", 0, no_mercy) as dask:
+        for deaths, alive in ((cluster_module.SUBMISSIONS - 1, 1), (cluster_module.SUBMISSIONS, 0)):
+            for number in range(deaths):
+                (tokens / str(number)).touch()
+            before = len(dask.workers)
+            for _ in range(deaths + alive):
+                dask.start_worker({"PYTHONPATH": str(tmp_path)})
+            out = tmp_path / str(deaths)
+            if alive:
+                corpus = embed_items(
+                    bundle.path, items, out, scheduler=dask.address, progress=False
+                )
+                vector = enroll_voice(tmp_path / "deadly.wav", bundle).sample.embedding
+                assert np.array_equal(corpus.find("deadly"), vector)
+            else:
+                with pytest.raises(RuntimeUnavailable, match="that was given shard 0 died; look"):
+                    embed_items(bundle.path, items, out, scheduler=dask.address, progress=False)
+            died = [w for w in dask.workers[before:] if w.poll() == -signal.SIGKILL]
+            assert len(died) == deaths
+            for worker in dask.workers:
+                worker.kill()
+                worker.wait()
+
+
 BLIND = """
 import pathlib
 def blind(path, *arguments, seen=pathlib.Path.{0}, **options):
