@@ -9,7 +9,7 @@ MINUTES ?= 30
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad scale votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -70,6 +70,9 @@ compare-vad: setup ## compare speech detectors on real voices, into docs/vad.md:
 	@test -n "$(SPEECH)" || { echo "give SPEECH=FOLDER of FLAC files, each of one voice"; exit 2; }
 	$(BIN)/pip install pymicro-vad webrtcvad-wheels
 	$(BIN)/python -m tests.compare_vad $(SPEECH) --report docs/vad.md
+
+scale: setup ## what embedding a corpus costs, and workers that are killed, into docs/scale.md
+	$(BIN)/python -m tests.measure_scale --report docs/scale.md
 
 votes: setup ## what names are worth over conversations, into docs/votes.md: WORK=FOLDER
 	$(BIN)/python -m tests.measure_votes --work $(WORK) --report docs/votes.md
