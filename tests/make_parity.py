@@ -1,6 +1,6 @@
 """Makes docs/parity.md and docs/parity/: every network at hand against its PyTorch original.
 
-Run: make parity SHARED=FOLDER (needs PyTorch, an hour, and up to 3 GB of memory)
+Run: make parity SHARED=FOLDER (needs PyTorch, an hour and up to 12 GB of memory)
 
 The originals are built from their published descriptions (`torch_networks`). Where real weights are
 at hand they are used; the papers' checkpoints are not, so those networks get made-up weights.
@@ -24,11 +24,16 @@ sys.path.insert(0, str(ROOT))
 
 from convert.checkpoints.reading import read_tensors  # noqa: E402
 from convert.cli import main as convert  # noqa: E402
-from tests import torch_networks, torch_reference  # noqa: E402
-from tests.torch_files import save_legacy, shape_of_sound_tensors  # noqa: E402
+from tests import make_checkpoint, torch_networks, torch_reference  # noqa: E402
+from tests.torch_inputs import TRAINED, given  # noqa: E402
 
 DOCS = ROOT / "docs" / "parity"
 PEOPLE, PHOTOS = 24, 3
+MADE_UP = {  # layout → what its file is called; weights by `make_checkpoint`
+    "shape-of-sound": "best.pth.tar",
+    "speech2face-voice": "s2f.npz",
+    "speech2face-decoder": "decoder.npz",
+}
 Arrays = dict[str, np.ndarray]
 
 
@@ -38,7 +43,6 @@ class Case:
 
     title: str
     layout: str
-    file: str  # below SHARED/data/weights, or "" for made-up weights
     originals: Callable[[Arrays], Arrays]
     options: tuple[str, ...] = ()
 
@@ -68,33 +72,46 @@ def named(role: str, x: np.ndarray, kept: Arrays, prefix: str = "") -> Arrays:
 
 def shape_of_sound(tensors: Arrays) -> Arrays:
     voice, face = torch_reference.shape_of_sound(tensors)
-    heard, seen = torch_reference.voice_input(), torch_reference.face_input()
+    heard, seen = given("voice"), given("face")
     blocks = traced(voice, heard.transpose(0, 3, 2, 1), r"model\.layer\d\.\d", {4: (0, 3, 2, 1)})
     bgr = ((seen[..., ::-1] * 255 - 127.5) / 127.5).transpose(0, 3, 1, 2)
     units = traced(face, bgr, r"model\.body\.\d+", {4: (0, 2, 3, 1)})
     return named("voice_encoder", heard, blocks, "V.") | named("face_encoder", seen, units, "F.")
 
 
+def speech2face_voice(tensors: Arrays) -> Arrays:
+    network = torch_reference.load(torch_networks.Speech2FaceVoice(), tensors)
+    heard = given("speech2face-voice")
+    kept = traced(network, heard.transpose(0, 3, 1, 2), r"norm\.\d", {4: (0, 2, 3, 1)})
+    layers = {f"bn{int(n[5:]) + 1}": a for n, a in kept.items() if n != "output"}
+    return named("voice_encoder", heard, layers | {"output": kept["output"]})
+
+
+def speech2face_decoder(tensors: Arrays) -> Arrays:
+    network = torch_reference.load(torch_networks.Speech2FaceDecoder(), tensors)
+    embedding = given("speech2face-decoder")
+    kept = traced(network, embedding, r"texture_gen\.[0246]", {4: (0, 2, 3, 1)})
+    kept["output"] = kept["output"].transpose(0, 2, 3, 1)
+    layers = {f"up{int(n[12:]) // 2 + 1}": a for n, a in kept.items() if n != "output"}
+    return named("portrait_decoder", embedding, layers | {"output": kept["output"]})
+
+
 def x_vector(tensors: Arrays) -> Arrays:
-    state = {n: a.transpose(range(a.ndim)[::-1]) for n, a in tensors.items() if "dilation" not in n}
-    network = torch_reference.load(torch_networks.XVector(), state)
-    heard = np.random.default_rng(4).standard_normal((1, 600, 80, 1), np.float32) * 4
-    kept = traced(network, heard[..., 0].transpose(0, 2, 1), r"conv\d", {3: (0, 2, 1)})
-    return named("voice_encoder", heard, kept)
+    heard = given("x-vector")
+    network, x = torch_reference.x_vector(tensors), heard[..., 0].transpose(0, 2, 1)
+    return named("voice_encoder", heard, traced(network, x, r"conv\d", {3: (0, 2, 1)}))
 
 
 def mobile_face_net(tensors: Arrays) -> Arrays:
     network = torch_reference.load(torch_networks.MobileFaceNet(), tensors)
-    seen = torch_reference.face_input()
-    x = ((seen - torch_reference.MEAN) / torch_reference.STD).transpose(0, 3, 1, 2)
+    seen = given("mobilefacenet")
+    x = torch_reference.imagenet_normal(seen)
     kept = traced(network, x, r"features\.\d+\.conv\.3|conv[12]\.1|bn", {4: (0, 2, 3, 1)})
     return named("face_encoder", seen, kept)
 
 
 def celeba(tensors: Arrays) -> Arrays:
-    decoder = {n.removeprefix("decoder."): a for n, a in tensors.items() if n.startswith("decoder")}
-    network = torch_reference.load(torch_networks.CelebaDecoder(), decoder)
-    z = np.random.default_rng(5).standard_normal((4, 10), np.float32)
+    network, z = torch_reference.celeba_decoder(tensors), given("celeba-decoder")
     kept = traced(network, z, "convT.*", {4: (0, 2, 3, 1)})
     kept["output"] = kept["output"].transpose(0, 2, 3, 1)
     return named("portrait_decoder", z, kept, "decoder.")
@@ -102,23 +119,24 @@ def celeba(tensors: Arrays) -> Arrays:
 
 def heads(tensors: Arrays) -> Arrays:
     found: Arrays = {}
-    for part, widths in (("voice", (192, 164, 128, 64)), ("image", (512, 256, 128, 64))):
-        prefix = f"{part}_model_state_dict."
-        state = {n.removeprefix(prefix): a for n, a in tensors.items() if n.startswith(prefix)}
-        network = torch_reference.load(torch_networks.AssociationHead(widths), state)
-        x = np.random.default_rng(6).standard_normal((8, widths[0]), np.float32)
+    for part in ("voice", "image"):
+        network, x = torch_reference.association_head(part, tensors), given(f"{part}_head")
         kept = traced(network, x, r"(fc|bn)\d", {2: (0, 1)})
-        found |= named(f"{part}_head", x, kept, prefix)
+        found |= named(f"{part}_head", x, kept, f"{part}_model_state_dict.")
     return found
 
 
 CASES = (
-    Case("Shape of Sound, made-up weights", "shape-of-sound", "", shape_of_sound),
-    Case("x-vector, trained weights", "x-vector", "xvector_tdnn_6s.npz", x_vector),
-    Case("MobileFaceNet, trained weights", "mobilefacenet", "mobilefacenet.pt", mobile_face_net),
-    Case("CelebA decoder, trained weights", "celeba-decoder", "btcvae_celeba.pt", celeba),
-    Case("Association heads, trained weights", "association-heads", "voice_face_heads.pth", heads),
-)
+    Case("Shape of Sound, made-up weights", "shape-of-sound", shape_of_sound),
+    Case("Speech2Face's voice encoder, made-up weights", "speech2face-voice", speech2face_voice,
+         ("--samples", "2", "--memory", "12")),
+    Case("Speech2Face's face decoder, made-up weights", "speech2face-decoder", speech2face_decoder,
+         ("--samples", "4")),
+    Case("x-vector, trained weights", "x-vector", x_vector),
+    Case("MobileFaceNet, trained weights", "mobilefacenet", mobile_face_net),
+    Case("CelebA decoder, trained weights", "celeba-decoder", celeba),
+    Case("Association heads, trained weights", "association-heads", heads),
+)  # fmt: skip
 
 
 def main() -> int:
@@ -158,16 +176,17 @@ def render_people(geometry: Path, folder: Path) -> None:
 
 def _page(case: Case, data: Path, people: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = data / "weights" / case.file
-        if not case.file:
-            checkpoint = Path(folder) / "best.pth.tar"
-            tensors = {f"module.{n}": a for n, a in shape_of_sound_tensors().items()}
-            save_legacy(checkpoint, {"state_dict": tensors})
+        trained = case.layout in TRAINED
+        if trained:
+            checkpoint = data / "weights" / TRAINED[case.layout]
+        else:
+            checkpoint = Path(folder) / MADE_UP[case.layout]
+            make_checkpoint.main(case.layout, checkpoint)
         original = Path(folder) / "original.npz"
         np.savez(original, **case.originals(read_tensors(checkpoint)))
         options = ["--layout", case.layout, "--original", str(original), "--title", case.title]
         options += ["--voices", str(data / "voices"), "--faces", str(people)]
-        if case.file:  # made-up weights tell nobody apart
+        if trained:  # made-up weights tell nobody apart
             options += ["--speakers", str(data / "voices"), "--people", str(people)]
         return convert(
             ["parity", str(checkpoint), *options, *case.options, "--out",

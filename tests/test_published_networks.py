@@ -11,11 +11,13 @@ import pytest
 
 from edge.errors import InputError
 from tests import torch_files
+from tests.torch_inputs import THINNED, TRAINED, given
 
 tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not installed")
 
 from convert.checkpoints.assign import Rules, fill  # noqa: E402
 from convert.checkpoints.layouts import LAYOUTS, Layout, Part, find_layout, load_networks  # noqa: E402
+from convert.checkpoints.reading import read_tensors  # noqa: E402
 from convert.complexity import macs, parameters  # noqa: E402
 from convert.importing.distillation import STUDENTS  # noqa: E402
 from convert.importing.exact_norms import with_exact_norms  # noqa: E402
@@ -116,19 +118,57 @@ def relative(ours, theirs):
     return np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
 
 
-def inputs(role):
-    rng = np.random.default_rng(1 if role == "voice" else 2)
-    if role == "voice":
-        return rng.standard_normal((1, 1001, 40, 1), np.float32)
-    return rng.random((1, 112, 112, 3), np.float32)
+def golden(name):
+    with np.load(GOLDEN) as kept:
+        return kept[name]
 
 
 @pytest.mark.parametrize("role", ["voice", "face"])
 def test_shape_of_sound_gives_what_pytorch_gives(networks, role):
-    with np.load(GOLDEN) as golden:
-        wanted = golden[role]
-    made = networks[f"{role}_encoder"](inputs(role))["embedding"].numpy()
-    assert relative(made, wanted) < 1e-4
+    made = networks[f"{role}_encoder"](given(role))["embedding"].numpy()
+    assert relative(made, golden(role)) < 1e-4
+
+
+def test_speech2faces_voice_encoder_gives_what_pytorch_gives():
+    layout = find_layout("speech2face-voice")
+    network = load_networks(layout, torch_files.speech2face_voice_tensors())["voice_encoder"]
+    made = network(given("speech2face-voice"))["embedding"].numpy()
+    assert relative(made, golden("speech2face-voice")) < 1e-4
+
+
+def test_speech2faces_face_decoder_gives_what_pytorch_gives():
+    layout = find_layout("speech2face-decoder")
+    network = load_networks(layout, torch_files.speech2face_decoder_tensors())["portrait_decoder"]
+    made = network(given("speech2face-decoder"))["portrait"].numpy()
+    assert relative(made[:, ::THINNED, ::THINNED], golden("speech2face-decoder")) < 1e-4
+
+
+def test_vgg_face_gives_what_pytorch_gives():
+    network = vgg_face.vgg_face_fc7()
+    fill(network, torch_files.vgg_face_tensors(), Rules(flat_input={"fc6": (512, 7, 7)}))
+    made = network(given("vgg-face"))["fc7"].numpy()
+    assert relative(made, golden("vgg-face")) < 1e-4
+
+
+SMALL = ("x-vector", "mobilefacenet", "celeba-decoder", "association-heads")
+
+
+@pytest.mark.parametrize("layout", SMALL)
+def test_small_networks_give_what_pytorch_gives(layout):
+    assert_as_in_pytorch(layout, torch_files.layout_tensors(layout), "")
+
+
+@pytest.mark.parametrize("layout", SMALL)
+def test_trained_weights_give_what_pytorch_gives(shared, layout):
+    path = shared / "data" / "weights" / TRAINED[layout]
+    assert_as_in_pytorch(layout, read_tensors(path), "-trained")
+
+
+def assert_as_in_pytorch(layout, tensors, suffix):
+    for role, network in load_networks(find_layout(layout), tensors).items():
+        name = role if role.endswith("_head") else layout
+        (made,) = network(given(name)).values()
+        assert relative(made.numpy(), golden(name + suffix)) < 1e-4
 
 
 @pytest.mark.parametrize("role", ["voice", "face"])
@@ -138,7 +178,7 @@ def test_norms_that_cannot_be_folded_are_computed_exactly(networks, role):
     kinds = [type(layer).__name__ for layer in exact.layers]
     # the voice's 16 norms after a ReLU; the face's 24 after a sum, the last one, the input's
     assert kinds.count("DepthwiseConv2D") == (16 if role == "voice" else 26)
-    x = inputs(role)
+    x = given(role)
     assert relative(exact(x)["embedding"].numpy(), network(x)["embedding"].numpy()) < 1e-5
 
 
@@ -146,9 +186,8 @@ def test_the_trunk_alone_is_imported_too(tensors):
     prefix = "V.model."
     trunk = {f"{n.removeprefix(prefix)}": a for n, a in tensors.items() if n.startswith(prefix)}
     network = load_networks(find_layout("resnetse34l"), trunk)["voice_encoder"]
-    with np.load(GOLDEN) as golden:
-        wanted = golden["voice_trunk"]
-    assert relative(network(inputs("voice"))["embedding"].numpy(), wanted) < 1e-4
+    made = network(given("voice"))["embedding"].numpy()
+    assert relative(made, golden("voice_trunk")) < 1e-4
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,66 @@ def shape_of_sound_tensors() -> dict[str, np.ndarray]:
             random_tensor(name, sizes, dtype) if given is None else given.astype(np.float32)
         )
     return tensors
+
+
+def speech2face_voice_tensors() -> dict[str, np.ndarray]:
+    """Return made-up tensors of Speech2Face's voice encoder, named as a re-implementation does."""
+    channels = (2, 64, 64, 128, 128, 128, 256, 512, 512, 512)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for n, (given, made) in enumerate(pairwise(channels)):
+        shapes |= {f"conv.{n}.weight": (made, given, 4, 4), f"conv.{n}.bias": (made,)}
+        shapes |= {
+            f"norm.{n}.{part}": (made,)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        }
+    for n, shape in enumerate(((4096, 512 * 57), (4096, 4096))):
+        shapes |= {f"linear.{n}.weight": shape, f"linear.{n}.bias": shape[:1]}
+    return _made_up(shapes.items())
+
+
+def speech2face_decoder_tensors() -> dict[str, np.ndarray]:
+    """Return made-up tensors of Speech2Face's face decoder, named as a re-implementation does."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for n, shape in ((0, (1000, 4096)), (2, (256 * 14 * 14, 1000))):
+        shapes |= {f"mlp.{n}.weight": shape, f"mlp.{n}.bias": shape[:1]}
+    for n, (given, made) in enumerate(pairwise((256, 128, 64, 32, 32))):
+        name = f"texture_gen.{2 * n}"
+        shapes |= {f"{name}.weight": (given, made, 6, 6), f"{name}.bias": (made,)}
+    shapes |= {"texture_gen.8.weight": (3, 32, 1, 1), "texture_gen.8.bias": (3,)}
+    return _made_up(shapes.items())
+
+
+def vgg_face_tensors() -> dict[str, np.ndarray]:
+    """Return made-up tensors of VGG-Face up to fc7, under its published names."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    given = 3
+    for block, (channels, count) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
+        for number in range(1, count + 1):
+            shapes |= {
+                f"conv{block}_{number}.weight": (channels, given, 3, 3),
+                f"conv{block}_{number}.bias": (channels,),
+            }
+            given = channels
+    for name, shape in (("fc6", (4096, 512 * 7 * 7)), ("fc7", (4096, 4096))):
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return _made_up(shapes.items())
+
+
+def layout_tensors(layout: str) -> dict[str, np.ndarray]:
+    """Return made-up tensors of a layout whose names are its layers', as its files have them."""
+    from convert.checkpoints.assign import checkpoint_tensors
+    from convert.checkpoints.layouts import find_layout
+
+    found = {}
+    for part in find_layout(layout).parts:
+        for name, shape in checkpoint_tensors(part.build(), part.rules).items():
+            if part.rules.keras_axes:  # (k, 1, in, out) is kept as (k, in, out)
+                shape = tuple(n for i, n in enumerate(shape) if len(shape) < 4 or i != 1)
+                found[name] = random_tensor(name, shape[::-1]).T
+            else:
+                found[name] = random_tensor(name, shape)
+    return found
+
+
+def _made_up(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> dict[str, np.ndarray]:
+    return {name: random_tensor(name, shape) for name, shape in shapes}

@@ -146,23 +146,64 @@ class Speech2FaceVoice(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        table = ((64, 1, 0), (64, 1, 0), (128, 1, 1), (128, 1, 1), (128, 1, 1), (256, 1, 1),
-                 (512, 1, 0), (512, 2, 0), (512, 2, 0))  # fmt: skip
-        layers, inputs = [], 2
-        for number, (channels, stride, halved) in enumerate(table, 1):
-            layers.append(nn.Conv2d(inputs, channels, 4, stride))
-            if number == len(table):
-                break
-            layers += [nn.ReLU(), nn.BatchNorm2d(channels)]
-            layers += [nn.MaxPool2d((2, 1))] if halved else []
+        table = ((64, 1), (64, 1), (128, 1), (128, 1), (128, 1), (256, 1), (512, 1), (512, 2),
+                 (512, 2))  # fmt: skip
+        self.conv, self.norm = nn.ModuleList(), nn.ModuleList()
+        inputs = 2
+        for channels, stride in table:
+            self.conv.append(nn.Conv2d(inputs, channels, 4, stride))
+            self.norm.append(nn.BatchNorm2d(channels))
             inputs = channels
-        self.conv = nn.Sequential(*layers)
-        self.last = nn.BatchNorm2d(512)
-        self.linear = nn.Sequential(nn.Linear(512 * 57, 4096), nn.ReLU(), nn.Linear(4096, 4096))
+        self.linear = nn.ModuleList([nn.Linear(512 * 57, 4096), nn.Linear(4096, 4096)])
 
     def forward(self, x):
-        x = self.conv(x).mean(dim=2, keepdim=True)
-        return self.linear(self.last(torch.relu(x)).flatten(1))
+        for number, (conv, norm) in enumerate(zip(self.conv, self.norm, strict=True), 1):
+            x = conv(x)
+            if number == 9:
+                x = x.mean(dim=2, keepdim=True)
+            x = norm(torch.relu(x))
+            if number in (3, 4, 5, 6):
+                x = nn.functional.max_pool2d(x, (2, 1))
+        return self.linear[1](torch.relu(self.linear[0](x.flatten(1))))
+
+
+class Speech2FaceDecoder(nn.Module):
+    """The texture branch of Cole et al. as re-implemented: (n, 4096) → (n, 3, 224, 224)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(4096, 1000), nn.ReLU(), nn.Linear(1000, 256 * 14 * 14), nn.ReLU()
+        )
+        layers: list[nn.Module] = []
+        for inputs, channels in pairwise((256, 128, 64, 32, 32)):
+            layers += [nn.ConvTranspose2d(inputs, channels, 6, 2, 2), nn.ReLU()]
+        self.texture_gen = nn.Sequential(*layers, nn.Conv2d(32, 3, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return self.texture_gen(self.mlp(x).view(-1, 256, 14, 14))
+
+
+class VggFace(nn.Module):
+    """VGG-16 up to fc7, before its ReLU: (n, 3, 224, 224), means subtracted → (n, 4096)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = 3
+        for block, (channels, count) in enumerate(
+            ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1
+        ):
+            for number in range(1, count + 1):
+                self.add_module(f"conv{block}_{number}", nn.Conv2d(inputs, channels, 3, padding=1))
+                inputs = channels
+        self.fc6, self.fc7 = nn.Linear(512 * 7 * 7, 4096), nn.Linear(4096, 4096)
+
+    def forward(self, x):
+        for block, count in enumerate((2, 2, 3, 3, 3), 1):
+            for number in range(1, count + 1):
+                x = torch.relu(getattr(self, f"conv{block}_{number}")(x))
+            x = nn.functional.max_pool2d(x, 2)
+        return self.fc7(torch.relu(self.fc6(x.flatten(1))))
 
 
 class MobileFaceNet(nn.Module):

@@ -83,6 +83,18 @@ def checkpoint_shape(layer: Any, variable: Any, rules: Rules) -> tuple[int, ...]
     return tuple(shape[axes.index(i)] for i in range(len(axes)))
 
 
+def checkpoint_tensors(model: Any, rules: Rules) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every tensor that `fill` looks for."""
+    return {
+        _join(layer.name, _NAMES[_weight_kind(variable)][0]): checkpoint_shape(
+            layer, variable, rules
+        )
+        for layer in model.layers
+        if layer.weights and layer.trainable
+        for variable in layer.weights
+    }
+
+
 def by_order(model: Any, tensors: Mapping[str, Array]) -> dict[str, Array]:
     """Rename tensors after the model's layers, the first convolution to the first, and so on.
 
@@ -124,14 +136,18 @@ def _find(
             continue
         names[layer] = []
         for variable in layer.weights:
-            kind = variable.name.split("/")[-1].split(":")[0]
-            candidates = [_join(layer.name, name) for name in _NAMES[kind]]
+            candidates = [_join(layer.name, name) for name in _NAMES[_weight_kind(variable)]]
             name = next((c for c in candidates if c in tensors), None)
             if name is None:
                 missing.append(f"{candidates[0]} {checkpoint_shape(layer, variable, rules)}")
             else:
                 names[layer].append(name)
     return names, missing
+
+
+def _weight_kind(variable: Any) -> str:
+    """Return Keras' own name of a weight: "kernel", "gamma", and so on."""
+    return str(variable.name).split("/")[-1].split(":")[0]
 
 
 def _kind_of_tensors(parts: Mapping[str, Array]) -> str:
