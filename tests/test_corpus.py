@@ -452,6 +452,28 @@ def test_a_scheduler_that_is_lost_is_one_line_and_the_same_command_goes_on(
     assert finished(folder) == finished(whole.folder)
 
 
+def test_a_cluster_may_lose_every_worker_and_get_others(
+    bundle: Bundle, people: Path, whole: Corpus, tmp_path: Path, dask
+) -> None:
+    folder = tmp_path / "out"
+    more = ["--scheduler", dask.address]
+    with subprocess.Popen(
+        command(bundle, people, folder, *more), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as run:
+        wait_for(lambda: len(shards_in(folder)) >= 2)
+        for worker in dask.workers:
+            worker.kill()
+        for line in run.stderr:
+            if "the cluster has no workers; waiting for some" in line:
+                break
+        else:
+            pytest.fail("nothing was said")
+        dask.start_worker()
+        run.stderr.read()
+    assert run.returncode == 0
+    assert finished(folder) == finished(whole.folder)
+
+
 DEADLY = """
 import os, pathlib, signal, sys
 worker = os.getppid()
@@ -467,7 +489,7 @@ if "convert.corpus.child" in sys.orig_argv:
 
 
 def test_a_shard_whose_workers_die_is_handed_in_again_but_not_for_ever(
-    bundle: Bundle, people: Path, tmp_path: Path
+    bundle: Bundle, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed", reason="pip install 'earsight[cluster]'")
     tokens = tmp_path / "tokens"
@@ -477,7 +499,8 @@ def test_a_shard_whose_workers_die_is_handed_in_again_but_not_for_ever(
     items = [Item("deadly", tmp_path / "deadly.wav", "voice", "x")]
     no_mercy = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with dask_cluster(tmp_path / "dask", 0, no_mercy) as dask:
-        for deaths, alive in ((cluster_module.SUBMISSIONS - 1, 1), (cluster_module.SUBMISSIONS, 0)):
+        monkeypatch.setattr(cluster_module, "SUBMISSIONS", 2)
+        for deaths, alive in ((1, 1), (2, 0)):
             for number in range(deaths):
                 (tokens / str(number)).touch()
             before = len(dask.workers)

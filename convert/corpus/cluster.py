@@ -88,33 +88,42 @@ class _Crew:
 
     def room(self) -> int:
         """Return how many more shards may be handed in."""
-        threads: int = sum(self._client.nthreads().values())
-        return max(0, AHEAD * max(1, threads) - len(self.running))
+        return max(0, AHEAD * max(1, self._threads()) - len(self.running))
 
     def submit(self, task: ShardTask, submission: int = 1) -> None:
         """Hand a shard in."""
         key = f"earsight-{self._run}-shard-{task.number}-{submission}"
-        future = self._client.submit(on_worker, task, key=key, pure=False)
+        with _reaching(self._client):
+            future = self._client.submit(on_worker, task, key=key, pure=False)
         self.running[future] = (task, submission)
         future.add_done_callback(self._done.put)
 
     def next_result(self) -> ShardResult | None:
         """Return a shard that is done, None when there was none for a while."""
+        from distributed import KilledWorker
+
         try:
             future = self._done.get(timeout=PATIENCE_S)
         except queue.Empty:
             self._look()
             return None
         task, submission = self.running.pop(future)
-        if future.status == "finished":
-            result: ShardResult = future.result()
-            return result
-        if future.status == "error":
-            self._failed(task, submission, future.exception())
-            return None
-        raise _lost(self._client)
+        cause: BaseException | None = None
+        with _reaching(self._client):
+            if future.status != "error":
+                try:
+                    # fetched now; computed again where its worker has died since
+                    result: ShardResult = future.result()
+                    return result
+                except KilledWorker as exc:
+                    cause = exc
+            else:
+                cause = future.exception()
+        self._failed(task, submission, cause)
+        return None
 
-    def _failed(self, task: ShardTask, submission: int, cause: BaseException) -> None:
+    def _failed(self, task: ShardTask, submission: int, cause: BaseException | None) -> None:
+        """Hand the shard of a dead worker in again; raise what else went wrong."""
         from distributed import KilledWorker
 
         if isinstance(cause, EarsightError):
@@ -130,12 +139,15 @@ class _Crew:
         self.submit(task, submission + 1)
 
     def _look(self) -> None:
-        """Say when the cluster has no workers, and raise when it has no scheduler."""
-        if self._client.status not in ("running", "connecting"):
-            raise _lost(self._client)
-        self._idle_s = 0.0 if self._client.nthreads() else self._idle_s + PATIENCE_S
+        """Say when the cluster has no workers."""
+        self._idle_s = 0.0 if self._threads() else self._idle_s + PATIENCE_S
         if self._idle_s == PATIENCE_S:
             self._tell("the cluster has no workers; waiting for some (Ctrl-C stops)")
+
+    def _threads(self) -> int:
+        """Return how many threads the workers have together, now."""
+        with _reaching(self._client):
+            return sum(self._client.nthreads().values())
 
 
 def on_worker(task: ShardTask) -> ShardResult:
@@ -170,15 +182,34 @@ def _connected(address: str) -> Iterator[Client]:
                 "the address it prints, tcp://HOST:PORT"
             ) from exc
         try:
-            client.wait_for_workers(1, timeout=FIRST_WORKER_S)
+            _await_workers(client, address)
             yield client
-        except TimeoutError as exc:
-            raise RuntimeUnavailable(
-                f"{address}: the scheduler has no workers; start some with `dask worker {address}`"
-            ) from exc
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=CONNECT_S)
+
+
+def _await_workers(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=FIRST_WORKER_S)
+    except TimeoutError as exc:
+        raise RuntimeUnavailable(
+            f"{address}: the scheduler has no workers; start some with `dask worker {address}`"
+        ) from exc
+
+
+@contextlib.contextmanager
+def _reaching(client: Client) -> Iterator[None]:
+    """Turn whatever Dask raises when it does not reach the scheduler into one line."""
+    try:
+        yield
+    except EarsightError:
+        raise
+    except Exception as exc:  # errors of connections, of futures, of a client that is closed
+        where = client.scheduler.address if client.scheduler else "the scheduler"
+        raise RuntimeUnavailable(
+            f"{where} is gone; what is finished is kept, run the same command again when it is back"
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -194,10 +225,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _lost(client: Client) -> RuntimeUnavailable:
-    return RuntimeUnavailable(
-        f"{client.scheduler.address if client.scheduler else 'the scheduler'} is gone; what is "
-        "finished is kept, run the same command again when it is back"
-    )

@@ -80,6 +80,7 @@ def embed_items(
         )
         already = sum(entry.items for entry in done.values())
         with Meter(plan.items, already, show=progress) as meter:
+            meter.fail(sum(entry.failed for entry in done.values()))
             if scheduler:
                 results = run_cluster(todo, scheduler, meter.add, meter.tell)
             else:
