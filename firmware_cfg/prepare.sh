@@ -103,7 +103,7 @@ missing_packages() {
         is_installed libsndfile1 || echo libsndfile1
     fi
     [ "$role" = test ] || return 0
-    for package in espeak-ng flite festival pulseaudio g++ openssl; do
+    for package in espeak-ng flite festival pulseaudio g++ openssl shellcheck; do
         command -v $package >/dev/null || echo $package
     done
     # the voices, the sound server's parts, the broker (in sbin), what PyAudio is built against, and
