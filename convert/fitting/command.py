@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(source.people)} people, {_files(source)}")
     train = _shape_of_sound if args.recipe == "shape-of-sound" else _speech2face
     networks = train(args, source, strategy, work)
-    if is_chief(strategy):
-        _write(args, networks)
+    # statistics of batch norms are averaged over all workers when they are read, so all write
+    _write(args, networks, args.out if is_chief(strategy) else work / args.out.name)
     return 0
 
 
@@ -185,19 +185,21 @@ def _speech2face(
     return {"voice_encoder": voice}
 
 
-def _write(args: argparse.Namespace, networks: dict[str, Any]) -> None:
-    """Write what was trained and say how to go on."""
+def _write(args: argparse.Namespace, networks: dict[str, Any], out: Path) -> None:
+    """Write what was trained and say, where it was asked for, how to go on."""
     from .export import write_checkpoint
 
+    checkpoint, layout, more = out, "speech2face-voice", ""
     if args.networks == "published":
-        layout = "shape-of-sound" if args.recipe == "shape-of-sound" else "speech2face-voice"
-        write_checkpoint(networks, layout, args.out)
-        print(f"{args.out}: written; go on with: earsight-convert import {args.out} "
-              f"--layout {layout}")  # fmt: skip
-        return
-    args.out.mkdir(parents=True, exist_ok=True)
-    for role, network in networks.items():
-        network.save(args.out / f"{role.removesuffix('_encoder')}.keras")
-    faces = f" --add face={args.out / 'face.keras'}" if "face_encoder" in networks else ""
-    print(f"{args.out}: written; go on with: earsight-convert import {args.out / 'voice.keras'} "
-          f"--layout {args.recipe}-student{faces}")  # fmt: skip
+        layout = layout if args.recipe == "speech2face" else args.recipe
+        write_checkpoint(networks, layout, out)
+    else:
+        checkpoint, layout = out / "voice.keras", f"{args.recipe}-student"
+        out.mkdir(parents=True, exist_ok=True)
+        for role, network in networks.items():
+            network.save(out / f"{role.removesuffix('_encoder')}.keras")
+        if "face_encoder" in networks:
+            more = f" --add face={out / 'face.keras'}"
+    if out == args.out:
+        command = f"earsight-convert import {checkpoint} --layout {layout}{more}"
+        print(f"{out}: written; go on with: {command}")

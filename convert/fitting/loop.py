@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import ConfigError
+from edge.errors import ConfigError, EarsightError, InputError
 from edge.storage import write_private
 
 from ..training.batches import prefetch
@@ -115,7 +115,9 @@ def run_steps(
     title: str,
     after: Callable[[int], str | None] | None = None,
 ) -> None:
-    """Take the steps that are left; a checkpoint is kept every 200 and when interrupted.
+    """Take the steps that are left; a checkpoint is kept every 200.
+
+    On one machine one is kept when the run is interrupted, too.
 
     Args:
         state: what is trained.
@@ -124,6 +126,10 @@ def run_steps(
         folder: for the checkpoint; each worker of a cluster has its own.
         title: of the progress bar.
         after: called with the steps done; what it returns is printed.
+
+    Raises:
+        EarsightError: the loss is not finite; what was kept before is not touched.
+        InputError: a file cannot be used; names it.
     """
     import tensorflow as tf
     from tqdm import tqdm
@@ -138,6 +144,11 @@ def run_steps(
         try:
             for step, batch in zip(range(start, total), batches, strict=True):
                 loss = state.train(step, batch)
+                if not np.isfinite(loss):
+                    raise EarsightError(
+                        f"step {step + 1}: the loss is not finite; start from checkpoints "
+                        "(--start), or take a larger --batch"
+                    )
                 state.step.assign(step + 1)
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
@@ -146,6 +157,7 @@ def run_steps(
                     bar.write(told)
                 if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
                     manager.save()
-        except KeyboardInterrupt:
-            manager.save()
+        except (KeyboardInterrupt, InputError):
+            if state.strategy.cluster_resolver is None:  # else all workers would have to save
+                manager.save()
             raise

@@ -141,8 +141,11 @@ class Trainer:
         spec, count = InstanceMelSpec(), self.strategy.num_replicas_in_sync
 
         def everybody(value: Any) -> Any:
+            if count == 1:
+                return value
             context = tf.distribute.get_replica_context()
-            return context.all_gather(value, axis=0) if count > 1 else value
+            # what is gathered needs a device of its own, which an argument does not have
+            return context.all_gather(tf.identity(value), axis=0)
 
         def dropped(value: Any, which: int) -> Any:
             """Drop the same values in the same step, however often the run was interrupted."""
