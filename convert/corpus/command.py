@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     )
     index = corpus.index
     print(f"{index.items - index.failed} of {index.items} embedded, {len(index.shards)} shards")
+    if len(index.runtimes) > 1:
+        print(f"  by several interpreters: {', '.join(index.runtimes)}")
     for number, (name, reason) in enumerate(corpus.failures()):
         if number == SHOWN:
             print(f"  ... all {index.failed} are in {args.out / FAILURES_NAME}")
