@@ -315,6 +315,23 @@ def test_a_profile_is_whole(profile: str) -> None:
             assert line.startswith("#") or re.fullmatch(rf"{parts}(, {parts})*", line), line
 
 
+def udev_can_verify() -> bool:
+    """Tell whether there is a udevadm of systemd 254 or later, which judges rules."""
+    if shutil.which("udevadm") is None:
+        return False
+    done = subprocess.run(["udevadm", "verify", "--help"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not udev_can_verify(), reason="udevadm cannot verify before systemd 254")
+def test_udev_has_nothing_to_say_about_the_rules(installed: Path) -> None:
+    done = subprocess.run(
+        ["udevadm", "verify", "--resolve-names=never", *installed.glob("etc/udev/rules.d/*.rules")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_config_fragments_end_for_every_board(installed: Path) -> None:
     """A fragment that ends within a section would make the next one count for that board only."""
     section = "[all]"
