@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge import __version__
 from edge.bundle import default_bundle_path, load_bundle
-from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
+from edge.errors import ConfigError, EarsightError, RuntimeUnavailable, StorageError
 
 from .corpus import command as corpus
 from .detection import command as detector
@@ -43,6 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return RuntimeUnavailable.exit_code
+    except BrokenPipeError:  # whoever read the output has had enough
+        raise
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(
+            f"earsight-convert: error: {name}{error.strerror or error}; "
+            "make room, or give a folder that can be written",
+            file=sys.stderr,
+        )
+        return StorageError.exit_code
     except KeyboardInterrupt:
         print("earsight-convert: stopped; the same command goes on from here", file=sys.stderr)
         return 130

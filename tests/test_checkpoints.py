@@ -186,6 +186,15 @@ def test_other_files_are_refused(tmp_path, content):
         read_tensors(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("save", [save_zip, lambda path, value: np.savez(path, **value)])
+def test_archives_cut_short_are_told_from_other_files(tmp_path, save):
+    path = tmp_path / "w.npz"
+    save(path, WEIGHTS)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match=r"w\.npz: an archive without its end; copy"):
+        read_tensors(path)
+
+
 def test_npz_files_are_read_and_pickled_arrays_refused(tmp_path):
     np.savez(tmp_path / "w.npz", **WEIGHTS)
     assert_same(read_tensors(tmp_path / "w.npz"), WEIGHTS)

@@ -118,12 +118,19 @@ def test_a_network_without_a_voice_makes_no_bundle(tmp_path, capsys):
         (["--layout", "mobilefacenet"], 4, "needs a voice encoder and this import has face_enc"),
         (["--layout", "x-vector", "--samples", "1"], 3, "--samples: is 1"),
         (["--layout", "x-vector", "--add", "face"], 3, "--add face: must be LAYOUT=FILE"),
+        (["--layout", "x-vector", "--std", "0"], 3, "those of --std above 0"),
         (["--layout", "voice"], 6, "not a whole network"),
+        (["--layout", "voice", "--add", "face=nowhere"], 6, "not a whole network"),
+        (["--layout", "x-vector", "--add", "mobilefacenet=nowhere.pt"], 6,
+         "nowhere.pt: no such file"),
+        (["--layout", "x-vector", "--out", "/proc/models"], 9, "/proc/models: No such file"),
+        (["--layout", "speech2face-voice", "--out", "/tmp"], 6,
+         "x.npz: has 0 convolution layers, the network has 9; is it another layout?"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_imported_is_one_line(tmp_path, capsys, arguments, code, message):
     path = x_vector_file(tmp_path / "x.npz")
-    assert main(["import", str(path), *arguments, "--out", str(tmp_path / "x.bundle")]) == code
+    assert main(["import", str(path), "--out", str(tmp_path / "x.bundle"), *arguments]) == code
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -119,7 +119,10 @@ def by_order(model: Any, tensors: Mapping[str, Array]) -> dict[str, Array]:
     for kind, names in ours.items():
         found = theirs.get(kind, [])
         if len(found) != len(names):
-            raise InputError(f"has {len(found)} {kind} layers, the network has {len(names)}")
+            raise InputError(
+                f"has {len(found)} {kind} layers, the network has {len(names)}; "
+                "is it another layout?"
+            )
         for layer_name, module in zip(names, found, strict=True):
             renamed |= {f"{layer_name}.{part}": array for part, array in modules[module].items()}
     return renamed

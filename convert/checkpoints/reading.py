@@ -41,6 +41,8 @@ def read_tensors(path: Path) -> dict[str, Array]:
         return read_hdf5(path)
     if zipfile.is_zipfile(path) and _holds_arrays(path):
         return _strip(_read_npz(path))
+    if start.startswith(b"PK") and not zipfile.is_zipfile(path):  # its directory is at its end
+        raise InputError(f"{path}: an archive without its end; copy the file again")
     from .pytorch import read_pytorch
 
     found = dict(_flatten(_weights(read_pytorch(path)), ""))

@@ -110,6 +110,9 @@ def options_of(args: argparse.Namespace) -> Options:
 
     if args.samples < 2:
         raise ConfigError(f"--samples: is {args.samples}, at least 2 are needed")
+    mean, std = getattr(args, "mean", (0.0,)), getattr(args, "std", (1.0,))
+    if not {len(mean), len(std)} <= {1, 3} or min(std) <= 0:
+        raise ConfigError("--mean, --std: give one number or three, those of --std above 0")
     return Options(
         voices=args.voices,
         faces=args.faces,
@@ -118,13 +121,16 @@ def options_of(args: argparse.Namespace) -> Options:
         whole=args.whole,
         min_cosine=args.min_cosine,
         min_psnr_db=args.min_psnr,
-        mean=getattr(args, "mean", (0.0,)),
-        std=getattr(args, "std", (1.0,)),
+        mean=mean,
+        std=std,
     )
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"'{text}' is not numbers like 0.5,0.5,0.5") from exc
 
 
 DISTIL = """\

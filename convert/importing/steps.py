@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge.bundle import Bundle
-from edge.errors import EarsightError
+from edge.errors import EarsightError, InputError
 from edge.manifest import ModelInfo
 from edge.runtime import open_model
 
@@ -101,6 +101,11 @@ def import_models(
         InputError: a checkpoint cannot be used; names the tensor.
         EarsightError: a network is too large for a device, or int8 misses a gate.
     """
+    for source in sources:  # before any of them takes its minutes
+        if source.layout.whole:
+            kind_of(source.path)
+        elif not source.path.is_file():
+            raise InputError(f"{source.path}: no such file; check the name")
     folder.mkdir(parents=True, exist_ok=True)
     imported = []
     for source in sources:
@@ -126,7 +131,11 @@ def load_parts(source: Source) -> list[tuple[Part, Any]]:
     if layout.whole:
         network = load_keras(source.path, layout.whole)
         return [(Part(layout.whole, lambda: network), network)]
-    networks = load_networks(layout, read_tensors(source.path))
+    tensors = read_tensors(source.path)
+    try:
+        networks = load_networks(layout, tensors)
+    except InputError as exc:
+        raise InputError(f"{source.path}: {exc}") from exc
     return [(part, networks[part.role]) for part in layout.parts]
 
 
