@@ -159,7 +159,7 @@ def measure_full_size(bundle: Path, folder: Path) -> FullSize:
     rng = np.random.default_rng(1)
     entries = []
     for number in range(plan.shards):
-        ids = tuple(item.id for item in listed.read(number))
+        ids = tuple(item.id for item in listed.read(plan.rows(number)))
         vectors = rng.normal(size=(len(ids), plan.dim)).astype(np.float32)
         entries.append(write_shard(folder, plan, number, Shard(ids, vectors, {}, "none")))
     write_index(folder, plan, entries)

@@ -29,6 +29,7 @@ from convert.corpus import embed as embed_module
 from convert.corpus.embed import embed_items
 from convert.corpus.items import write_items
 from convert.corpus.mapped import find_arrays, map_array
+from convert.corpus.plan import default_shard
 from convert.corpus.reading import Corpus, read_corpus
 from convert.corpus.shard import Shard, pack_shard, unpack_shard
 from convert.datasets.folders import folder_items
@@ -299,14 +300,19 @@ def test_lists_that_cannot_be_embedded(bundle: Bundle, tmp_path: Path) -> None:
         embed_items(deaf, [voice, face], tmp_path / "out", progress=False)
 
 
+def test_shards_are_enough_for_the_cores_and_not_too_many() -> None:
+    sizes = {count: default_shard(count) for count in (1, 500, 4096, 4097, 60_000, 1_350_000)}
+    assert sizes == {1: 64, 500: 64, 4096: 64, 4097: 65, 60_000: 938, 1_350_000: 1024}
+
+
 def test_a_list_is_read_by_shards(tmp_path: Path) -> None:
     items = [
         Item(f"p/{n}é\udcff.wav", Path(f"x/{n}.wav"), "voice" if n % 2 else "face", "p")
         for n in range(7)
     ]
-    listed = write_items(iter(items), tmp_path / "items", 3)
+    listed = write_items(iter(items), tmp_path / "items")
     assert (listed.count, listed.kinds) == (7, {"voice", "face"})
-    read = [item for shard in range(3) for item in listed.read(shard)]
+    read = [*listed.read(range(3)), *listed.read(range(3, 6)), *listed.read(range(6, 7))]
     assert read == [replace(item, path=item.path.absolute()) for item in items]
     assert (tmp_path / "items").stat().st_mode & 0o777 == 0o600
 

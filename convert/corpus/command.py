@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from edge.errors import ConfigError
 from edge.people.photo_workers import usable_cores
 
-from .plan import DEFAULT_SHARD
-
 if TYPE_CHECKING:
     from ..datasets.item import Item
 
@@ -58,7 +56,7 @@ def add_command(commands: Commands) -> None:
         help="of a running Dask scheduler, tcp://HOST:PORT, whose workers compute instead",
     )  # fmt: skip
     command.add_argument(
-        "--shard", type=int, metavar="N", help=f"items in a file ({DEFAULT_SHARD})"
+        "--shard", type=int, metavar="N", help="items in a file (64 to 1024, by their number)"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edge import __version__
@@ -18,7 +18,6 @@ from .child import LONGEST_S, Order
 from .cluster import PATHS, run_cluster
 from .folder import alone_in, settle, whole_shards, write_shard
 from .index import Entry, write_index
-from .items import ItemList
 from .local import run_local
 from .meter import Meter
 from .plan import LARGEST_SHARD, Plan, Reading
@@ -53,7 +52,8 @@ def embed_items(
         workers: processes on this machine.
         scheduler: address of a Dask scheduler, tcp://HOST:PORT, instead of processes here. Its
             workers must find bundle and files under the same paths.
-        shard: items in each file, 1 to 65,536; None for 1024, or as it was begun.
+        shard: items in each file, 1 to 65,536; None for 64 to 1024, by their number, or as
+            it was begun.
         reading: "device" finds the speech of a recording and the face of a photo, as a device does;
             "published" takes both whole, as the papers' loaders do.
         progress: show a bar with rate and time left.
@@ -74,7 +74,7 @@ def embed_items(
         done = whole_shards(folder, plan, listed)
         order = Order(bundle.path, plan.made_with, reading, __version__, LONGEST_S)
         todo = (
-            ShardTask(number, order, plan.dim, listed.read(number))
+            ShardTask(number, order, plan.dim, listed.read(plan.rows(number)))
             for number in range(plan.shards)
             if number not in done
         )
@@ -87,18 +87,15 @@ def embed_items(
                 results = run_local(todo, workers, meter.add)
             with contextlib.closing(results):
                 for result in results:
-                    _refuse_unseen(result, listed)
+                    _refuse_unseen(result, listed.read(plan.rows(result.number)))
                     done[result.number] = write_shard(folder, plan, result.number, result.shard)
                     meter.fail(len(result.shard.failures))
         return _finish(folder, plan, [done[number] for number in range(plan.shards)])
 
 
-def _refuse_unseen(result: ShardResult, listed: ItemList) -> None:
+def _refuse_unseen(result: ShardResult, items: Sequence[Item]) -> None:
     """Raise when a worker does not see files that are here: they must not count as missing."""
-    if not result.where or not result.absent:
-        return
-    items = listed.read(result.number)
-    for row in result.absent:
+    for row in result.absent if result.where else ():
         if items[row].path.exists():
             raise StorageError(
                 f"worker {result.where} does not see {items[row].path}, which is here; {PATHS}"

@@ -19,11 +19,11 @@ from ..datasets.item import Item
 from .index import INDEX_NAME, Entry
 from .items import ITEMS_NAME, ItemList, write_items
 from .plan import (
-    DEFAULT_SHARD,
     FORMAT,
     Plan,
     Reading,
     check_same,
+    default_shard,
     parts_of,
     read_plan,
     shard_name,
@@ -69,10 +69,9 @@ def settle(
         StorageError: the folder holds other items, or cannot be written.
     """
     had = read_plan(folder)
-    size = shard or (had.shard_items if had else DEFAULT_SHARD)
     part = folder / f".{ITEMS_NAME}.part"
     try:
-        listed = write_items(items, part, size)
+        listed = write_items(items, part)
         for kind in sorted(listed.kinds):
             if not bundle.has(f"{kind}_encoder"):
                 raise BundleError(f"{bundle.path}: has no {kind} encoder for the {kind}s given")
@@ -85,7 +84,7 @@ def settle(
             reading=reading,
             items=listed.count,
             items_sha256=listed.sha256,
-            shard_items=size,
+            shard_items=shard or (had.shard_items if had else default_shard(listed.count)),
         )
         if had is not None:
             check_same(folder, had, plan)
@@ -110,7 +109,7 @@ def whole_shards(folder: Path, plan: Plan, listed: ItemList) -> dict[int, Entry]
         if not path.exists():
             continue
         try:
-            shard, content = read_shard(path, plan.digest(), listed.read(number))
+            shard, content = read_shard(path, plan.digest(), listed.read(plan.rows(number)))
         except StorageError as exc:
             print(f"{str(exc).partition('; ')[0]}; it is made again", file=sys.stderr)
             continue

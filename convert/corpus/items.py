@@ -21,24 +21,23 @@ ITEMS_NAME = "items.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class ItemList:
-    """A file of items, one a line, that can be read a shard at a time."""
+    """A file of items, one a line, of which any run can be read."""
 
     path: Path
     count: int
     sha256: str
     kinds: frozenset[str]  # that occur
-    starts: tuple[int, ...]  # byte at which each shard's lines begin
+    starts: array[int]  # byte at which each line begins, and where the last one ends
 
-    def read(self, shard: int) -> tuple[Item, ...]:
-        """Return the items of one shard."""
+    def read(self, rows: range) -> tuple[Item, ...]:
+        """Return the items at consecutive positions."""
         with self.path.open("rb") as file:
-            file.seek(self.starts[shard])
-            last = shard + 1 == len(self.starts)
-            lines = file.read(-1 if last else self.starts[shard + 1] - self.starts[shard])
+            file.seek(self.starts[rows.start])
+            lines = file.read(self.starts[rows.stop] - self.starts[rows.start])
         return tuple(_item(line) for line in lines.splitlines())
 
 
-def write_items(items: Iterable[Item], path: Path, shard_items: int) -> ItemList:
+def write_items(items: Iterable[Item], path: Path) -> ItemList:
     """Write a list of items, paths made absolute, with mode 0600; return what it is.
 
     Takes the items one by one: 16 bytes of each stay in memory.
@@ -47,19 +46,18 @@ def write_items(items: Iterable[Item], path: Path, shard_items: int) -> ItemList
         ConfigError: there are none, or two have the same id.
         StorageError: the disk refuses.
     """
-    digest, starts, kinds = hashlib.sha256(), [], set()
-    marks = array("Q")  # 64 bits of each id, in which a million have a common one by chance once
-    position = 0  # in 20 million lists: then too it is looked up
+    digest, kinds = hashlib.sha256(), set()
+    starts = array("Q", [0])
+    marks = array("Q")  # 64 bits of each id, of which two among a million are the same by chance
+    # in one list of 40 million; then it is looked up
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
-            for number, item in enumerate(items):
-                if number % shard_items == 0:
-                    starts.append(position)
+            for item in items:
                 place = str(item.path.absolute())  # as a worker elsewhere needs it
                 line = json.dumps([item.id, item.kind, item.person, place]).encode() + b"\n"
                 digest.update(line)
-                position += file.write(line)
+                starts.append(starts[-1] + file.write(line))
                 kinds.add(item.kind)
                 marks.append(mark(item.id))
             file.flush()
@@ -70,7 +68,7 @@ def write_items(items: Iterable[Item], path: Path, shard_items: int) -> ItemList
         ) from exc
     if not marks:
         raise ConfigError("there is nothing to embed; check the data set's folder and layout")
-    listed = ItemList(path, len(marks), digest.hexdigest(), frozenset(kinds), tuple(starts))
+    listed = ItemList(path, len(marks), digest.hexdigest(), frozenset(kinds), starts)
     _refuse_twins(listed, marks)
     return listed
 
@@ -88,16 +86,16 @@ def _refuse_twins(listed: ItemList, marks: array[int]) -> None:
     if not suspects:
         return
     seen = set()
-    for item in _all(listed):
+    for item in _all(listed.path):
         if mark(item.id) in suspects:
             if item.id in seen:
                 raise ConfigError(f"two items are called {item.id}; give each an id of its own")
             seen.add(item.id)
 
 
-def _all(listed: ItemList) -> Iterator[Item]:
-    for shard in range(len(listed.starts)):
-        yield from listed.read(shard)
+def _all(path: Path) -> Iterator[Item]:
+    with path.open("rb") as file:
+        yield from map(_item, file)
 
 
 def _item(line: bytes) -> Item:

@@ -26,7 +26,8 @@ from edge.storage import write_private
 
 FORMAT = 1
 PLAN_NAME = "plan.json"
-DEFAULT_SHARD = 1024  # items; on one core two minutes of utterances, half a minute of photos
+SHARDS = 64  # unless their size is given: enough for the cores of a machine and more
+SMALLEST_DEFAULT, LARGEST_DEFAULT = 64, 1024  # items; the latter is a minute of one core
 LARGEST_SHARD = 65_536  # items, which one process holds the embeddings of
 Reading = Literal["device", "published"]  # see `embedding.Embedder`
 MODELS = ("voice_encoder", "face_encoder", "face_detector")
@@ -58,6 +59,11 @@ class Plan:
     def digest(self) -> str:
         """Return what every shard of this plan carries: 64 hexadecimal digits."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def default_shard(items: int) -> int:
+    """Return how many of so many items a shard holds when nobody says."""
+    return min(max(-(-items // SHARDS), SMALLEST_DEFAULT), LARGEST_DEFAULT)
 
 
 def shard_name(shard: int) -> str:
