@@ -42,7 +42,7 @@ def units(count: int, dim: int, seed: int, spread: float = 1.0) -> np.ndarray:
 
 
 def everything(vectors: np.ndarray, query: np.ndarray, top: int) -> tuple[Any, Any]:
-    scores = (vectors * query).sum(axis=1)
+    scores = np.einsum("ij,j->i", vectors, query)
     order = np.argsort(-scores, kind="stable")[:top]
     return order, np.clip(scores[order], -1, 1)
 

@@ -8,7 +8,7 @@ as they are, from a memory map too, because then memory is what limits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import numpy as np
@@ -51,7 +51,7 @@ class CodeScan:
             self._packed = kernels.dots_pack(np.pad(codes.values, ((0, missing), (0, 0))))
         self._step = np.float32(codes.step)
 
-    def blocks(self, query: Float32) -> tuple[Iterator[tuple[int, Products]], int]:
+    def blocks(self, query: Float32) -> tuple[Iterable[tuple[int, Products]], int]:
         """Return first row and scores of each block, and how far a score can be off, upwards.
 
         Both are in the same unit, in which a cosine of 1 is about LARGEST_CODE² or more. With
@@ -68,13 +68,13 @@ class CodeScan:
             codes, error = _quantize(query, step)
         bound = self._codes.error + error * (1.0 + self._codes.error) + _SLACK
         unit = float(step) * self._codes.step
-        return self._scan(codes[None]), math.ceil(bound / unit)
+        bound = math.ceil(bound / unit)
+        if self._packed is None:
+            return self._scan(codes[None]), bound
+        found = np.asarray(self._kernels.dots_packed(codes[None], self._packed))
+        return ((0, found[0, : len(self._codes.values)]),), bound
 
     def _scan(self, query: Int8) -> Iterator[tuple[int, Products]]:
-        if self._packed is not None:
-            found = np.asarray(self._kernels.dots_packed(query, self._packed))
-            yield 0, found[0, : len(self._codes.values)]
-            return
         packed = self._kernels.dots_pack(query)
         values = self._codes.values
         for start in range(0, len(values), _BLOCK):

@@ -11,7 +11,7 @@ Measured by `make bench`, which compares with FAISS's flat index on one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,10 @@ Scores = npt.NDArray[Any]  # float32 cosines, or products of codes
 
 _FEW = 6_144  # rows below which float32 is the faster scan
 _BLOCK = 16_384  # rows scanned at once: their scores stay in the cache
-_GROUPS = 128  # of rows, in which the best of each is looked for first
+_GROUPS = 128  # of rows, in which the best of each is looked for first; a power of two
+_ENOUGH, _MOST = 2 * _GROUPS, _GROUPS // 4  # rows from which, best up to which that is done
 _SLACK = 1e-6  # covers the rounding of bounds themselves
+_highest = np.maximum.reduce
 
 
 class FlatIndex:
@@ -66,39 +68,50 @@ class FlatIndex:
             query: (d,), unit length.
             top: at least 1; fewer are returned when there are fewer rows.
         """
-        if len(self.vectors) <= top:
-            return self._best_of(np.arange(len(self.vectors)), query, top)
-        if self._columns is not None:
-            return self._nearest_of_few(self._columns, query, top)
-        if self._scan is not None:
-            blocks, bound = self._scan.blocks(np.ascontiguousarray(query, np.float32))
-            return self._best_of(_candidates(blocks, bound, top), query, top)
-        floats = _scan_floats(self.vectors, query)
-        return self._best_of(_candidates(floats, self._rounding, top), query, top)
-
-    def _nearest_of_few(self, columns: Float32, query: Float32, top: int) -> tuple[Rows, Float32]:
-        """Score all at once, again only if the rounding of the sums leaves the order open."""
-        scores = query.dot(columns)
+        if self._columns is None or len(self.vectors) <= top:
+            return self._best_of(self._candidates(query, top), query, top)
+        scores = query.dot(self._columns)
         (rows,) = (scores >= _reached(scores, top + 1)).nonzero()
         found = scores[rows]
         order = found.argsort()[: -top - 2 : -1]
         found = found[order]  # falling, and the first that is out
         values, rounding, before = found.tolist(), self._rounding, 2.0
-        for value in values:
-            if before - value <= rounding:
-                (rows,) = (scores >= values[top - 1] - 2.0 * rounding).nonzero()
+        if values[top - 1] - values[top] <= rounding:  # the sums leave open who is in
+            (rows,) = (scores >= values[top - 1] - 2.0 * rounding).nonzero()
+            return self._best_of(rows, query, top)
+        rows, found = rows[order[:top]], found[:top]
+        for value in values[:top]:
+            if before - value <= rounding:  # they leave the order open
+                rows.sort()
                 return self._best_of(rows, query, top)
             before = value
-        if values[0] > 1.0 or before < -1.0:
-            found = np.minimum(np.maximum(found, -1.0), 1.0)
-        return rows[order[:top]], found[:top]
+        return rows, _cosines(found, values[0], before)
+
+    def _candidates(self, query: Float32, top: int) -> Rows:
+        """Return every row that can be among the best, ascending."""
+        if len(self.vectors) <= top:
+            return np.arange(len(self.vectors))
+        if self._scan is not None:
+            blocks, bound = self._scan.blocks(np.ascontiguousarray(query, np.float32))
+            return _candidates(blocks, bound, top)
+        return _candidates(_scan_floats(self.vectors, query), self._rounding, top)
 
     def _best_of(self, rows: Rows, query: Float32, top: int) -> tuple[Rows, Float32]:
         """Score rows, ascending, and return the best."""
-        products = self.vectors.take(rows, 0) * query
-        scores = np.add.reduce(products, 1)  # not BLAS: equal rows, equal sums
+        # not BLAS: equal rows, equal sums
+        scores = np.einsum("ij,j->i", self.vectors.take(rows, 0), query)
         order = np.negative(scores).argsort(kind="stable")[:top]
-        return rows[order], np.minimum(np.maximum(scores[order], -1.0), 1.0)
+        found = scores[order]
+        if not len(found):
+            return rows, found
+        return rows[order], _cosines(found, found.item(0), found.item(-1))
+
+
+def _cosines(scores: Float32, first: float, last: float) -> Float32:
+    """Take away what rounding adds beyond ±1 to falling scores, with those at both ends."""
+    if first > 1.0 or last < -1.0:
+        return np.minimum(np.maximum(scores, -1.0), 1.0)
+    return scores
 
 
 def _scan_floats(vectors: Float32, query: Float32) -> Iterator[tuple[int, Scores]]:
@@ -106,7 +119,7 @@ def _scan_floats(vectors: Float32, query: Float32) -> Iterator[tuple[int, Scores
         yield start, vectors[start : start + _BLOCK] @ query
 
 
-def _candidates(blocks: Iterator[tuple[int, Scores]], bound: float, top: int) -> Rows:
+def _candidates(blocks: Iterable[tuple[int, Scores]], bound: float, top: int) -> Rows:
     """Return every row that can be among the best, ascending.
 
     Args:
@@ -137,9 +150,9 @@ def _candidates(blocks: Iterator[tuple[int, Scores]], bound: float, top: int) ->
 
 def _reached(scores: Scores, top: int) -> Any:
     """Return what at least `top` scores reach, the best `top` or not many more."""
-    if len(scores) < 2 * _GROUPS or 4 * top > _GROUPS:
+    if len(scores) < _ENOUGH or top > _MOST:
         return np.partition(scores, len(scores) - top)[len(scores) - top]
-    whole = len(scores) // _GROUPS * _GROUPS  # neighbours, often alike, are in different groups
-    peaks = np.maximum.reduce(scores[:whole].reshape(-1, _GROUPS), 0)
+    # neighbours, who are often alike, are in different groups
+    peaks = _highest(scores[: len(scores) & -_GROUPS].reshape(-1, _GROUPS), 0)
     peaks.sort()
     return peaks[-top]
