@@ -16,7 +16,7 @@ tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not instal
 from convert.checkpoints.layouts import Part, find_layout  # noqa: E402
 from convert.cli import main  # noqa: E402
 from convert.flatbuffer import TfliteModel  # noqa: E402
-from convert.importing import calibration, whole  # noqa: E402
+from convert.importing import calibration, distillation, whole  # noqa: E402
 from convert.importing.converting import model_info, to_int8  # noqa: E402
 from convert.importing.dead_layers import revive  # noqa: E402
 from convert.importing.limits import check_for_device  # noqa: E402
@@ -288,29 +288,75 @@ def test_onnx_that_cannot_be_converted_is_refused_with_its_last_word(tmp_path, m
 # --- students
 
 
-def test_a_student_learns_from_its_teacher():
-    from convert.importing.distillation import distil, find_student, voice_batches
-
+def small_encoder(width: int, seed: int):
+    tf.keras.utils.set_random_seed(seed)
     layers = tf.keras.layers
+    given = layers.Input((600, 80, 1), name="features")
+    x = layers.AveragePooling2D((60, 8))(given)
+    x = layers.Dense(width, "relu")(layers.Flatten()(x))
+    return tf.keras.Model(given, {"embedding": layers.Dense(8)(x)})
 
-    def network(width: int):
-        given = layers.Input((600, 80, 1), name="features")
-        x = layers.AveragePooling2D((60, 8))(given)
-        x = layers.Dense(width, "relu")(layers.Flatten()(x))
-        return tf.keras.Model(given, {"embedding": layers.Dense(8)(x)})
 
-    tf.keras.utils.set_random_seed(0)
-    teacher, student = network(64), network(16)
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    soundfile = pytest.importorskip("soundfile", reason="the [device] extra is not installed")
+    folder = tmp_path_factory.mktemp("sounds")
+    for number, sound in enumerate(speech_like(12, 4.0, 1)):
+        soundfile.write(folder / f"{number:02d}.flac", sound, 16000)
+    return folder
+
+
+def test_a_student_learns_from_its_teacher(sounds, tmp_path):
+    paths = sorted(sounds.glob("*"))
+    inputs = distillation.voice_inputs(paths, find_layout("x-vector").frontend, seed=1)
+    np.testing.assert_array_equal(inputs(3), inputs(3))
+    assert np.abs(inputs(3) - inputs(4)).max() > 0.1
+    teacher, student = small_encoder(64, 0), small_encoder(16, 1)
     before = [w.copy() for w in teacher.get_weights()]
-    batches = voice_batches(speech_like(4, 4.0, 1), find_layout("x-vector").frontend, 8, seed=1)
-    np.testing.assert_array_equal(batches(3), batches(3))
-    losses = distil(teacher, student, batches, steps=30)
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    cosine = distillation.agreement(teacher, student, inputs)
+    distillation.distil(teacher, student, inputs, 70, 16, 60, 1, tmp_path)
+    assert distillation.agreement(teacher, student, inputs) > max(0.9, cosine + 0.2)
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert find_student("speech2face-student", "speech2face-voice").role == "voice_encoder"
+
+
+def test_a_stopped_distillation_goes_on_to_the_same_student(sounds, tmp_path):
+    paths = sorted(sounds.glob("*"))
+    inputs = distillation.voice_inputs(paths, find_layout("x-vector").frontend, seed=1)
+    teacher, whole, stopped = small_encoder(64, 0), small_encoder(16, 1), small_encoder(16, 1)
+    distillation.distil(teacher, whole, inputs, 70, 4, 12, 1, tmp_path / "a")
+    calls = [0]
+
+    def impatient(number: int):
+        calls[0] += 1
+        if calls[0] > 70 + 20:  # the pool's, then five steps'
+            raise KeyboardInterrupt
+        return inputs(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        distillation.distil(teacher, stopped, impatient, 70, 4, 12, 1, tmp_path / "b")
+    assert len(list((tmp_path / "b" / "teacher").glob("*.npy"))) == 2
+    again = small_encoder(16, 2)  # what it starts from does not matter: the checkpoint does
+    distillation.distil(None, again, inputs, 70, 4, 12, 1, tmp_path / "b")
+    for a, b in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_students_are_found_by_their_teacher():
+    assert distillation.find_student("speech2face-student", "speech2face-voice").role == (
+        "voice_encoder"
+    )
     with pytest.raises(ConfigError, match="'tiny' is no student of shape-of-sound; it has shape-"):
-        find_student("tiny", "shape-of-sound")
+        distillation.find_student("tiny", "shape-of-sound")
+
+
+def test_files_to_learn_on_are_held_out(sounds, tmp_path):
+    student = distillation.STUDENTS["speech2face-student"]
+    layout = find_layout("speech2face-voice")
+    trained, held_out = distillation.inputs_for(student, layout, sounds, None, 1)
+    assert trained(0).shape == held_out(0).shape == (598, 257, 2)
+    with pytest.raises(ConfigError, match="give --voices FOLDER"):
+        distillation.inputs_for(student, layout, None, None, 1)
 
 
 def test_models_of_different_spaces_make_no_bundle(bundle, tmp_path):

@@ -135,7 +135,8 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 DISTIL = """\
 Train a student, small enough for a device, to give the embeddings of a large teacher. The teacher's
-checkpoint is read as by `import`; the student is a .keras file, which `import` takes in its turn.
+checkpoint is read as by `import`; the student is a .keras file, which `import` takes in its turn. A
+run that was stopped goes on with the same command.
 """
 
 
@@ -151,29 +152,50 @@ def add_distil(commands: Commands) -> None:
     command.add_argument("--faces", type=Path, metavar="FOLDER", help="photos to train on")
     command.add_argument("--steps", type=int, default=20000, help="20000")
     command.add_argument("--batch", type=int, default=32, help="inputs of one step (32)")
+    command.add_argument(
+        "--pool", type=int, default=8192, help="different inputs, shown to the teacher once (8192)"
+    )
     command.add_argument("--seed", type=int, default=1, help="1")
     command.add_argument("--out", type=Path, required=True, help="STUDENT.keras")
+    command.add_argument("--work", type=Path, help="folder to go on from (STUDENT.keras.work)")
 
 
 def run_distil(args: argparse.Namespace) -> int:
     """Carry out `distil`; return its exit code."""
+    import tensorflow as tf
+
     from ..checkpoints.layouts import find_layout
+    from ..fitting.loop import same_run
     from . import distillation
-    from .steps import Source, load_parts
+    from .steps import Source, digest, load_parts
 
     layout = find_layout(args.layout)
     student = distillation.find_student(args.student, args.layout)
     if args.out.suffix != ".keras":
         raise ConfigError(f"--out {args.out}: must end with .keras")
-    batches = distillation.batches_for(
-        student, layout, args.voices, args.faces, args.batch, args.seed
-    )
+    for name in ("steps", "batch", "pool"):
+        if getattr(args, name) < 1:
+            raise ConfigError(f"--{name}: is {getattr(args, name)}, must be at least 1")
+    inputs, held_out = distillation.inputs_for(student, layout, args.voices, args.faces, args.seed)
     parts = load_parts(Source(layout, args.checkpoint))
     teacher = next(network for part, network in parts if part.role == student.role)
+    work = args.work or args.out.with_name(f"{args.out.name}.work")
+    folder = args.faces if student.role == "face_encoder" else args.voices
+    about = {name: getattr(args, name) for name in ("student", "steps", "batch", "pool", "seed")}
+    about |= {"teacher": digest(args.checkpoint)[:16], "files": str(folder.resolve())}
+    work.mkdir(parents=True, exist_ok=True)
+    same_run(work, about)
+    tf.keras.utils.set_random_seed(args.seed)
     network = student.build()
-    losses = distillation.distil(teacher, network, batches, args.steps)
+    before = distillation.agreement(teacher, network, held_out)
+    distillation.distil(
+        teacher, network, inputs, args.pool, args.batch, args.steps, args.seed, work
+    )
+    after = distillation.agreement(teacher, network, held_out)
     network.save(args.out)
-    last = losses[-max(1, len(losses) // 20) :]
-    print(f"loss {losses[0]:.4f} at first, {sum(last) / len(last):.4f} over the last twentieth")
-    print(f"{args.out}: written; convert it with: earsight-convert import {args.out}")
+    print(f"cosine with the teacher on held-out inputs: {before:.4f} untrained, {after:.4f} now")
+    # a student of a teacher's face encoder is a whole network of any kind
+    kind = "face" if student.role == "face_encoder" else args.student
+    print(f"{args.out}: written; convert it with: earsight-convert import {args.out} "
+          f"--layout {kind} --out NAME.bundle")  # fmt: skip
     return 0

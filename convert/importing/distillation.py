@@ -1,10 +1,16 @@
-"""Trains a small student to give what a large teacher gives for the same sounds or faces."""
+"""Trains a small student to give what a large teacher gives for the same sounds or faces.
+
+A large teacher takes seconds for an input, so it is asked once for each input of a pool, which the
+student then sees again and again. Inputs are made anew from their files whenever they are wanted:
+a pool needs the memory of its embeddings only. Both the teacher's answers and the student are kept
+in a folder, so that a run that was stopped goes on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +21,20 @@ from edge.errors import ConfigError
 from edge.types import Float32
 
 from ..checkpoints.layouts import Layout
+from ..fitting.loop import find_strategy, run_steps
+from ..metrics import unit
 from ..networks.mobile_face_net import mobile_face_net
 from ..networks.shape_of_sound_students import shape_of_sound_voice_student
 from ..networks.speech2face_voice import speech2face_student
-from .calibration import PICTURES, SOUNDS, found, read_face
+from .calibration import PICTURES, SOUNDS, found, read_face, real
 
 SHORTEST_S = 3.0  # of a random crop; what a device hears is seldom shorter
 RATE = 16000  # Hz
-Batches = Callable[[int], Float32]  # step → inputs (n, ...)
+HELD_OUT = 16  # inputs the student is measured on, of files it is not trained on where there are
+SHARD = 64  # of the teacher's answers, kept as one file
+THREADS = 4  # that read files
+LEARNING_RATE = 2e-3  # at the start; it falls to nothing along a cosine
+Inputs = Callable[[int], Float32]  # number → one input (...), always the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,66 +69,122 @@ def find_student(name: str, layout: str) -> Student:
     return student
 
 
-def distil(
-    teacher: Any, student: Any, batches: Batches, steps: int, learning_rate: float = 2e-3
-) -> list[float]:
-    """Train a student on a teacher's embeddings; returns the loss of every step.
+class Distiller:
+    """A student on its way.
 
     The loss is the squared distance relative to the teacher's own length, so that vectors of any
     size count alike, plus one minus the cosine, by which embeddings are compared later.
+    """
+
+    def __init__(self, student: Any, total: int) -> None:
+        import tensorflow as tf
+
+        self.strategy = find_strategy("one")
+        schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, total)
+        self._student, self._optimizer = student, tf.keras.optimizers.Adam(schedule)
+        self._optimizer.build(student.trainable_variables)
+        self.step = tf.Variable(0, dtype=tf.int64)
+        self._compiled = self._compile()
+
+    def parts(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"student": self._student, "optimizer": self._optimizer, "step": self.step}
+
+    def train(self, step: int, batch: tuple[Float32, Float32]) -> float:
+        """Take one step on inputs and the teacher's embeddings; returns its loss."""
+        return float(self._compiled(*batch))
+
+    def _compile(self) -> Any:
+        import tensorflow as tf
+
+        student, optimizer = self._student, self._optimizer
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def train_step(inputs: Any, wanted: Any) -> Any:
+            with tf.GradientTape() as tape:
+                given = student(inputs, training=True)["embedding"]
+                length = tf.reduce_sum(wanted**2, axis=1)
+                distance = tf.reduce_sum((given - wanted) ** 2, axis=1) / (length + 1e-9)
+                own = tf.math.l2_normalize(given, axis=1)
+                cosine = tf.reduce_sum(own * tf.math.l2_normalize(wanted, axis=1), axis=1)
+                loss = tf.reduce_mean(distance + 1.0 - cosine)
+            variables = student.trainable_variables
+            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            return loss
+
+        return train_step
+
+
+def distil(
+    teacher: Any, student: Any, inputs: Inputs, pool: int, size: int, steps: int, seed: int,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Train a student on a teacher's embeddings, going on from what `folder` holds.
 
     Args:
         teacher: Keras model with an output `embedding` (n, d); it is not changed.
         student: Keras model of the same input and output; trained in place.
-        batches: gives the inputs of a step.
-        steps: how many.
-        learning_rate: at the start; it falls to nothing along a cosine.
+        inputs: makes the inputs of the pool.
+        pool: how many there are.
+        size: inputs of one step.
+        steps: of the whole run.
+        seed: of the order in which inputs are drawn.
+        folder: for the teacher's answers and the checkpoint.
+
+    Raises:
+        EarsightError: the loss is not finite.
+        InputError: a file cannot be used; names it.
     """
-    import tensorflow as tf
+    wanted = answers(teacher, inputs, pool, folder / "teacher")
+    readers = ThreadPoolExecutor(THREADS)
 
-    schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = tf.keras.optimizers.Adam(schedule)
+    def make(step: int) -> tuple[Float32, Float32]:
+        rows = np.random.default_rng([seed, 1, step]).integers(0, pool, size)
+        return np.stack(list(readers.map(inputs, rows.tolist()))), wanted[rows]
 
-    @tf.function  # type: ignore[untyped-decorator]
-    def train_step(inputs: Any, wanted: Any) -> Any:
-        with tf.GradientTape() as tape:
-            given = student(inputs, training=True)["embedding"]
-            length = tf.reduce_sum(wanted**2, axis=1)
-            distance = tf.reduce_sum((given - wanted) ** 2, axis=1) / (length + 1e-9)
-            cosine = tf.reduce_sum(
-                tf.math.l2_normalize(given, axis=1) * tf.math.l2_normalize(wanted, axis=1), axis=1
-            )
-            loss = tf.reduce_mean(distance + 1.0 - cosine)
-        variables = student.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    losses = []
-    for step in range(steps):
-        inputs = batches(step)
-        losses.append(float(train_step(inputs, teacher(inputs, training=False)["embedding"])))
-    return losses
+    try:
+        run_steps(Distiller(student, steps), make, steps, folder, "student")
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
-def voice_batches(sounds: list[Float32], spec: FrontendSpec, size: int, seed: int) -> Batches:
-    """Return batches of random crops, 3 s or longer, of sounds at random levels."""
-    return partial(_voice_batch, sounds, spec, size, seed)
+def answers(teacher: Any, inputs: Inputs, pool: int, folder: Path) -> Float32:
+    """Return the teacher's embeddings (pool, d); those that `folder` holds are not made again."""
+    from tqdm import tqdm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, pool, SHARD)
+    files = [folder / f"{start:07d}.npy" for start in starts]
+    done = sum(file.exists() for file in files)
+    with tqdm(total=len(files), initial=done, desc="teacher", unit="shard") as bar:
+        for start, file in zip(starts, files, strict=True):
+            if file.exists():
+                continue
+            rows = range(start, min(start + SHARD, pool))
+            made = [teacher(inputs(i)[None], training=False)["embedding"] for i in rows]
+            partial = file.with_suffix(".partial.npy")
+            np.save(partial, np.concatenate([np.asarray(m, np.float32) for m in made]))
+            partial.replace(file)
+            bar.update()
+    return np.concatenate([np.load(file) for file in files])
 
 
-def face_batches(pictures: Float32, size: int, seed: int) -> Batches:
-    """Return batches of pictures (n, h, w, 3), 0..1, mirrored and lit at random."""
-    return partial(_face_batch, pictures, size, seed)
+def agreement(teacher: Any, student: Any, inputs: Inputs, count: int = HELD_OUT) -> float:
+    """Return the mean cosine of what both give for the first `count` inputs."""
+    given = [inputs(i)[None] for i in range(count)]
+    pairs = [
+        np.concatenate([np.asarray(network(x, training=False)["embedding"]) for x in given])
+        for network in (teacher, student)
+    ]
+    return float((unit(pairs[0]) * unit(pairs[1])).sum(axis=1).mean())
 
 
-def batches_for(
-    student: Student,
-    layout: Layout,
-    voices: Path | None,
-    faces: Path | None,
-    size: int,
-    seed: int,
-) -> Batches:
-    """Return batches of every recording or photo under a folder.
+def inputs_for(
+    student: Student, layout: Layout, voices: Path | None, faces: Path | None, seed: int
+) -> tuple[Inputs, Inputs]:
+    """Return inputs of the recordings or photos under a folder: to train on, and held out.
+
+    A tenth of the files is held out; of fewer than ten all serve for both.
 
     Raises:
         ConfigError: the folder the student's role needs was not given.
@@ -126,34 +194,41 @@ def batches_for(
     folder, option = (faces, "--faces") if sees else (voices, "--voices")
     if folder is None:
         raise ConfigError(f"{student.role}: give {option} FOLDER, what the student is to learn on")
+    paths = found(folder, PICTURES if sees else SOUNDS)
+    trained, held_out = ([p for i, p in enumerate(paths) if i % 10], paths[::10])
+    if len(paths) < 10:
+        trained = held_out = paths
     if sees:
-        pictures = np.stack([read_face(path) for path in found(folder, PICTURES)])
-        return face_batches(pictures.astype(np.float32) / np.float32(255.0), size, seed)
+        return face_inputs(trained, seed), face_inputs(held_out, seed + 1)
     if layout.frontend is None:
         raise ConfigError(f"{layout.name}: has no front-end, so nothing to hear")
+    spec = layout.frontend
+    return voice_inputs(trained, spec, seed), voice_inputs(held_out, spec, seed + 1)
+
+
+def voice_inputs(paths: list[Path], spec: FrontendSpec, seed: int) -> Inputs:
+    """Return features of random crops, 3 s or longer, of recordings, at random levels."""
     from edge.audio.file import read_recording
 
-    sounds = [read_recording(path).samples for path in found(folder, SOUNDS)]
-    return voice_batches(sounds, layout.frontend, size, seed)
-
-
-def _voice_batch(
-    sounds: list[Float32], spec: FrontendSpec, size: int, seed: int, step: int
-) -> Float32:
-    rng = np.random.default_rng([seed, step])
-    clips = []
-    for index in rng.integers(0, len(sounds), size):
-        sound = sounds[index]
+    def make(number: int) -> Float32:
+        rng = np.random.default_rng([seed, 0, number])
+        sound = read_recording(paths[rng.integers(len(paths))]).samples
         length = rng.integers(min(len(sound), round(SHORTEST_S * RATE)), len(sound) + 1)
         start = rng.integers(0, len(sound) - length + 1)
         level = np.float32(10 ** rng.uniform(-0.5, 0.3))
-        clips.append(encoder_input(sound[start : start + length] * level, spec)[0])
-    return np.asarray(np.stack(clips), np.float32)
+        crop = sound[start : start + length] * level
+        return np.asarray(real(encoder_input(crop, spec))[0], np.float32)
+
+    return make
 
 
-def _face_batch(pictures: Float32, size: int, seed: int, step: int) -> Float32:
-    rng = np.random.default_rng([seed, step])
-    chosen = pictures[rng.integers(0, len(pictures), size)]
-    chosen = np.where(rng.random((size, 1, 1, 1)) < 0.5, chosen[:, :, ::-1], chosen)
-    light = rng.uniform(0.7, 1.3, (size, 1, 1, 1))
-    return np.asarray(np.clip(chosen * light, 0.0, 1.0), np.float32)
+def face_inputs(paths: list[Path], seed: int) -> Inputs:
+    """Return photos (h, w, 3), 0..1, mirrored and lit at random."""
+
+    def make(number: int) -> Float32:
+        rng = np.random.default_rng([seed, 0, number])
+        picture = read_face(paths[rng.integers(len(paths))]).astype(np.float32) / np.float32(255)
+        picture = picture[:, ::-1] if rng.random() < 0.5 else picture
+        return np.asarray(np.clip(picture * rng.uniform(0.7, 1.3), 0.0, 1.0), np.float32)
+
+    return make

@@ -109,7 +109,7 @@ def import_models(
     folder.mkdir(parents=True, exist_ok=True)
     imported = []
     for source in sources:
-        about = f"{source.path.name} ({source.layout.name}, sha256 {_digest(source.path)[:12]})"
+        about = f"{source.path.name} ({source.layout.name}, sha256 {digest(source.path)[:12]})"
         if source.layout.whole and kind_of(source.path) in ("saved_model", "onnx"):
             imported.append(_convert_graph(source, options, folder, about, for_device))
             continue
@@ -217,7 +217,8 @@ def _check_gates(role: str, figures: dict[str, float], options: Options) -> None
             )
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a SavedModel folder's graph, as hexadecimal digits."""
     file_path = path / "saved_model.pb" if path.is_dir() else path
     with file_path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
