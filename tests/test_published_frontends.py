@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.audio import compressed_stft, instance_mel, kaldi_fbank
-from edge.audio.compressed_stft import CompressedStftSpec
+from edge.audio.compressed_stft import CompressedStft, CompressedStftSpec
 from edge.audio.frontend import encoder_input, input_shape
 from edge.audio.instance_mel import InstanceMel, InstanceMelSpec
 from edge.audio.kaldi_fbank import KaldiFbankSpec
@@ -118,18 +118,27 @@ def test_short_sound_is_repeated_or_padded_and_long_sound_cut(spec):
     np.testing.assert_array_equal(encoder_input(clip[:9000], spec), encoder_input(short, spec))
 
 
+@pytest.mark.parametrize("kind", [InstanceMel, CompressedStft])
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 30000), min_size=1, max_size=12), st.integers(0, 2**31))
-def test_instance_mel_is_the_same_however_the_sound_is_cut(sizes, seed):
+def test_features_are_the_same_however_the_sound_is_cut(kind, sizes, seed):
     samples = sound(sum(sizes) / 16000, seed)[: sum(sizes)]
-    frontend = InstanceMel()
+    frontend = kind()
     start = 0
     for size in sizes:
         frontend.feed(samples[start : start + size])
         start += size
-    np.testing.assert_array_equal(
-        frontend.finish(), instance_mel.features(samples, InstanceMelSpec())[0]
-    )
+    np.testing.assert_array_equal(frontend.finish(), encoder_input(samples, frontend.spec)[0])
+
+
+@pytest.mark.parametrize("kind", [InstanceMel, CompressedStft])
+def test_a_front_end_is_ready_for_the_next_sound(kind):
+    frontend = kind()
+    for seconds in (7.0, 0.3, 12.0):
+        frontend.feed(sound(seconds))
+        np.testing.assert_array_equal(
+            frontend.finish(), encoder_input(sound(seconds), frontend.spec)[0]
+        )
 
 
 @pytest.mark.parametrize("vectors", [True, False])

@@ -19,8 +19,9 @@ from convert.checkpoints.assign import Rules, fill  # noqa: E402
 from convert.checkpoints.layouts import LAYOUTS, Layout, Part, find_layout, load_networks  # noqa: E402
 from convert.checkpoints.reading import read_tensors  # noqa: E402
 from convert.complexity import macs, parameters  # noqa: E402
-from convert.importing.distillation import STUDENTS  # noqa: E402
+from convert.importing.distillation import STUDENTS, find_student  # noqa: E402
 from convert.importing.exact_norms import with_exact_norms  # noqa: E402
+from convert.importing.limits import STUDENTS as ADVISED  # noqa: E402
 from convert.networks import (  # noqa: E402
     mobile_face_net,
     speech2face_decoder,
@@ -101,10 +102,17 @@ def test_shape_of_sound_has_its_published_sizes(networks):
     assert (face.given, face.made) == ((112, 112, 3), (128,))
 
 
+def test_every_student_that_is_advised_can_be_trained_and_imported():
+    for layout, name in ADVISED.items():
+        student = find_student(name, layout)
+        assert find_layout(name).whole == student.role
+        assert find_layout(name).frontend == find_layout(layout).frontend
+
+
 @pytest.mark.parametrize("name", STUDENTS)
 def test_a_student_takes_and_gives_what_its_teacher_does_for_under_a_gmac(networks, name):
     student = STUDENTS[name]
-    if student.teacher == "shape-of-sound":
+    if "shape-of-sound" in student.teachers:
         teacher = size_of(networks[student.role])
     else:
         teacher = built(speech2face_voice.speech2face_voice)

@@ -136,6 +136,20 @@ LAYOUTS = {
             frontend=CompressedStftSpec(),
         ),
         Layout(
+            "speech2face-voice-rectified",
+            "the same, trained on fc7 behind its ReLU and of unit length",
+            (
+                Part(
+                    "voice_encoder",
+                    partial(speech2face_voice, rectified=True),
+                    Rules(flat_input={"fc1": S2F_LAST}),
+                    ordered=True,
+                ),
+            ),
+            dim=4096,
+            frontend=CompressedStftSpec(),
+        ),
+        Layout(
             "speech2face-voice-keras",
             "the same as Keras HDF5 weights, whose input is |S|**0.3 and the phase",
             (Part("voice_encoder", speech2face_voice, Rules(keras_axes=True), ordered=True),),
@@ -144,7 +158,7 @@ LAYOUTS = {
         ),
         Layout(
             "speech2face-decoder",
-            "face decoder of a Speech2Face re-implementation: fc7 to a 224 x 224 face",
+            "face decoder of a Speech2Face re-implementation: unit fc7 to a 224 x 224 face",
             (
                 Part(
                     "portrait_decoder",
@@ -206,6 +220,14 @@ LAYOUTS = {
             (),
             dim=0,
             frontend=CompressedStftSpec(),
+            whole="voice_encoder",
+        ),
+        Layout(
+            "speech2face-phase-student",
+            "a whole voice encoder that hears what speech2face-voice-keras does",
+            (),
+            dim=0,
+            frontend=CompressedStftSpec(channels="magnitude_phase"),
             whole="voice_encoder",
         ),
         Layout(

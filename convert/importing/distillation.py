@@ -42,16 +42,21 @@ class Student:
     """A network for devices in the place of a large one: the same inputs and outputs."""
 
     role: str
-    teacher: str  # layout
+    teachers: tuple[str, ...]  # layouts
     build: Callable[[], Any]
 
 
 STUDENTS = {
-    "speech2face-student": Student("voice_encoder", "speech2face-voice", speech2face_student),
-    "shape-of-sound-student": Student(
-        "voice_encoder", "shape-of-sound", shape_of_sound_voice_student
+    "speech2face-student": Student(
+        "voice_encoder", ("speech2face-voice", "speech2face-voice-rectified"), speech2face_student
     ),
-    "shape-of-sound-face-student": Student("face_encoder", "shape-of-sound", mobile_face_net),
+    "speech2face-phase-student": Student(
+        "voice_encoder", ("speech2face-voice-keras",), speech2face_student
+    ),
+    "shape-of-sound-student": Student(
+        "voice_encoder", ("shape-of-sound",), shape_of_sound_voice_student
+    ),
+    "shape-of-sound-face-student": Student("face_encoder", ("shape-of-sound",), mobile_face_net),
 }
 
 
@@ -62,8 +67,8 @@ def find_student(name: str, layout: str) -> Student:
         ConfigError: there is none, or it is not of this teacher.
     """
     student = STUDENTS.get(name)
-    if student is None or student.teacher != layout:
-        fitting = [n for n, s in STUDENTS.items() if s.teacher == layout]
+    if student is None or layout not in student.teachers:
+        fitting = [n for n, s in STUDENTS.items() if layout in s.teachers]
         others = ", ".join(fitting) or "none"
         raise ConfigError(f"'{name}' is no student of {layout}; it has {others}")
     return student

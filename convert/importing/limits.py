@@ -11,7 +11,8 @@ LARGEST_PARAMETERS = 64e6  # bytes as int8: a quarter of what the smallest board
 
 STUDENTS = {
     "speech2face-voice": "speech2face-student",
-    "speech2face-voice-keras": "speech2face-student",
+    "speech2face-voice-rectified": "speech2face-student",
+    "speech2face-voice-keras": "speech2face-phase-student",
     "shape-of-sound": "shape-of-sound-student",
 }
 

@@ -22,11 +22,11 @@ STUDENT = ((64, 2), (128, 2), (128, 1), (256, 2), (256, 1), (256, 1), (512, 2), 
 EPSILON = 1e-5
 
 
-def speech2face_voice(spec: CompressedStftSpec | None = None, unit: bool = False) -> Any:
+def speech2face_voice(spec: CompressedStftSpec | None = None, rectified: bool = False) -> Any:
     """Build the voice encoder (Keras).
 
     Input `features` (1, 598, 257, 2), output `embedding` (4096,): VGG-Face's fc7 before its ReLU,
-    as the authors describe it. With `unit` the output is rectified, as one re-implementation
+    as the authors describe it. With `rectified` it is behind its ReLU, as one re-implementation
     (aqibahmad) trains it; its length is taken out where embeddings are compared.
     """
     import tensorflow as tf
@@ -43,7 +43,7 @@ def speech2face_voice(spec: CompressedStftSpec | None = None, unit: bool = False
         x = layers.BatchNormalization(epsilon=EPSILON, name=f"bn{number}")(layers.ReLU()(x))
         x = layers.MaxPooling2D((2, 1))(x) if halved else x
     x = layers.Dense(DIM, activation="relu", name="fc1")(layers.Flatten()(x))
-    x = layers.Dense(DIM, activation="relu" if unit else None, name="fc2")(x)
+    x = layers.Dense(DIM, activation="relu" if rectified else None, name="fc2")(x)
     embedding = layers.Activation("linear", name="embedding")(x)
     return tf.keras.Model(features, {"embedding": embedding}, name="voice_encoder")
 

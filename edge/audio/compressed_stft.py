@@ -4,8 +4,8 @@ Oh et al., CVPR 2019, section 3.1: periodic Hann window of 25 ms, hop 10 ms, FFT
 frames without padding, sgn(s) |s|**0.3 of the real and of the imaginary part. Shorter sound is
 repeated, longer sound is cut. Nothing is normalised; batch norm in the network copes.
 
-The spectrum is NumPy's in float64. Its last bits may differ between machines, nine digits below
-what an int8 input can tell.
+Spectra are computed while the sound arrives, by NumPy in float64: their last bits may differ
+between machines, nine digits below what an int8 input can tell.
 """
 
 from __future__ import annotations
@@ -50,22 +50,74 @@ class CompressedStftSpec:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
+class CompressedStft:
+    """One clip at a time: feed sound in chunks of any size, then `finish`."""
+
+    def __init__(self, spec: CompressedStftSpec | None = None) -> None:
+        self.spec = spec = spec or CompressedStftSpec()
+        self._hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window) / spec.window)
+        self._clip = np.zeros(spec.samples, np.float64)
+        self._features = np.zeros(spec.shape, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every sample."""
+        self._filled = 0  # samples known
+        self._done = 0  # frames computed
+
+    def feed(self, samples: Float32) -> None:
+        """Take the next samples, (n,) float32 -1..1; those past six seconds are dropped.
+
+        Raises:
+            InputError: a sample is not finite; the front-end is then reset.
+        """
+        if not np.isfinite(samples).all():
+            self.reset()
+            raise InputError("sound holds NaN or infinite samples; check the recording")
+        count = min(len(samples), self.spec.samples - self._filled)
+        self._clip[self._filled : self._filled + count] = samples[:count]
+        self._filled += count
+        self._advance()
+
+    def finish(self) -> Float32:
+        """Return the features of the clip, (598, 257, 2) float32, and reset.
+
+        Raises:
+            InputError: nothing was fed.
+        """
+        if not self._filled:
+            raise InputError("sound without a single sample; record a longer one")
+        self._clip[self._filled :] = np.resize(self._clip[: self._filled], self.spec.samples)[
+            self._filled :
+        ]
+        self._filled = self.spec.samples
+        self._advance()
+        self.reset()
+        return self._features.copy()
+
+    def _advance(self) -> None:
+        """Compute the frames whose samples are all known."""
+        spec = self.spec
+        count = (self._filled - spec.window) // spec.hop + 1
+        if count <= self._done:
+            return
+        known = self._clip[self._done * spec.hop : self._filled]
+        frames = np.lib.stride_tricks.sliding_window_view(known, spec.window)[:: spec.hop]
+        spectrum = np.fft.rfft(frames * self._hann, spec.fft)
+        if spec.channels == "magnitude_phase":
+            parts = [np.abs(spectrum) ** spec.power, np.angle(spectrum)]
+        else:
+            parts = [np.sign(p) * np.abs(p) ** spec.power for p in (spectrum.real, spectrum.imag)]
+        self._features[self._done : count] = np.stack(parts, axis=-1)
+        self._done = count
+
+
 def features(samples: Float32, spec: CompressedStftSpec) -> Float32:
     """Return the features (1, 598, 257, 2) float32 of a recording, (n,) samples -1..1.
 
     Raises:
         InputError: there is no sample, or one is not finite.
     """
-    if not len(samples):
-        raise InputError("sound without a single sample; record a longer one")
-    if not np.isfinite(samples).all():
-        raise InputError("sound holds NaN or infinite samples; check the recording")
-    clip = np.resize(samples.astype(np.float64), spec.samples)
-    frames = np.lib.stride_tricks.sliding_window_view(clip, spec.window)[:: spec.hop]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window) / spec.window)
-    spectrum = np.fft.rfft(frames * hann, spec.fft)
-    if spec.channels == "magnitude_phase":
-        parts = [np.abs(spectrum) ** spec.power, np.angle(spectrum)]
-    else:
-        parts = [np.sign(p) * np.abs(p) ** spec.power for p in (spectrum.real, spectrum.imag)]
-    return np.asarray(np.stack(parts, axis=-1), np.float32)[None]
+    frontend = CompressedStft(spec)
+    frontend.feed(samples)
+    return frontend.finish()[None]

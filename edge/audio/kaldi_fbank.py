@@ -4,7 +4,8 @@ As speaker embeddings are trained on (Povey et al., Kaldi's compute-fbank-feats)
 25 ms the mean is removed, pre-emphasis 0.97 applied (the first sample is its own predecessor), a
 symmetric Hamming window laid on; power spectrum of 512 points, triangles that are linear in
 mel = 1127 ln(1 + f / 700), ln(max(energy, 2**-23)). A clip is 6 s: longer sound is cut in its
-middle, shorter sound is filled up with zeros.
+middle, shorter sound is filled up with zeros. Where the middle lies is known at its end only, so
+this front-end does not stream.
 
 Element-wise IEEE 754 arithmetic in a fixed order throughout, as in `logmel`: the features are the
 same to the last bit on every machine.
