@@ -24,7 +24,7 @@ tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not instal
 
 from convert.checkpoints.layouts import find_layout  # noqa: E402
 from convert.cli import main  # noqa: E402
-from convert.fitting import export, targets  # noqa: E402
+from convert.fitting import export, speech2face, targets  # noqa: E402
 from convert.fitting.any_length import MOMENTUM, training_graph  # noqa: E402
 from convert.fitting.loop import same_run  # noqa: E402
 from convert.fitting.mel_graph import instance_mel  # noqa: E402
@@ -32,6 +32,7 @@ from convert.fitting.networks import build_networks, start_from  # noqa: E402
 from convert.fitting.shape_of_sound import Schedule, total_loss  # noqa: E402
 from convert.importing.sounds import speech_like  # noqa: E402
 from convert.importing.steps import Source, load_parts  # noqa: E402
+from convert.metrics import unit  # noqa: E402
 from convert.networks.mobile_face_net import mobile_face_net  # noqa: E402
 from convert.networks.shape_of_sound_voice import shape_of_sound_voice  # noqa: E402
 from tests.tiny_encoders import tiny_encoders  # noqa: E402
@@ -402,6 +403,39 @@ def test_a_voice_is_taught_the_feature_of_its_face(tmp_path, capsys):
     assert "give either --vgg-face FILE or --features FILE.npz" in capsys.readouterr().err
 
 
+def test_speech2face_adds_the_losses_whose_frozen_parts_are_given():
+    rng = np.random.default_rng(10)
+    told, seen = rng.normal(size=(2, 3, 6)).astype(np.float32)
+    classes = rng.normal(size=(5, 6)).astype(np.float32)
+    bias = rng.normal(size=5).astype(np.float32)
+    first = tf.keras.layers.Dense(4, "relu")
+    first.build((None, 6))
+    kernel = first.get_weights()[0]
+
+    def build():
+        given = tf.keras.layers.Input((6,))
+        return tf.keras.Model(given, {"embedding": tf.keras.layers.Activation("linear")(given)})
+
+    def loss(**teachers):
+        strategy = tf.distribute.get_strategy()
+        trainer = speech2face.Trainer(build, speech2face.Teachers(**teachers), strategy)
+        assert trainer._optimizer.beta_1 == 0.5
+        return trainer.train(0, (told, seen))
+
+    def soft(x):
+        powers = np.exp((np.maximum(x, 0) @ classes.T + bias) / 2.0)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    apart = (unit(seen) - unit(told)) ** 2
+    assert loss() == pytest.approx(apart.sum(axis=1).mean(), rel=1e-5)
+    drawn = np.abs(np.maximum(seen @ kernel, 0) - np.maximum(told @ kernel, 0)).sum(axis=1)
+    wanted = drawn + 0.025 * apart.sum(axis=1)
+    assert loss(first=first) == pytest.approx(wanted.mean(), rel=1e-5)
+    wanted = wanted - 200.0 * (soft(seen) * np.log(soft(told))).sum(axis=1)
+    last = targets.Classifier(classes, bias)
+    assert loss(first=first, classify=last) == pytest.approx(wanted.mean(), rel=1e-5)
+
+
 def test_targets_are_means_over_pictures_and_go_on(data, tmp_path):
     people = find_source([data], data / "lists", None, data, 1).people[:3]
     asked = []
@@ -421,9 +455,9 @@ def test_targets_are_means_over_pictures_and_go_on(data, tmp_path):
     np.testing.assert_array_equal(first, again)
 
 
-def test_vgg_faces_classifier_is_told_from_the_rest():
-    tensors = {"fc7.weight": np.zeros((4096, 5)), "fc8.weight": np.ones((2622, 5)), "fc8.bias": 0}
-    arrays = {name: np.asarray(value) for name, value in tensors.items()}
-    classes, rest = targets._without_classifier(arrays)
-    assert classes.shape == (2622, 5)
+def test_vgg_faces_last_layer_is_told_from_the_rest():
+    fc8 = {"fc8.weight": np.ones((2622, 5)), "fc8.bias": np.arange(2622.0)}
+    last, rest = targets._without_classifier({"fc7.weight": np.zeros((4096, 5)), **fc8})
+    assert (last.weight.shape, last.bias[2]) == ((2622, 5), 2.0)
     assert list(rest) == ["fc7.weight"]
+    assert targets._without_classifier(rest) == (None, rest)

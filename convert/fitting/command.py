@@ -68,8 +68,9 @@ def add_command(commands: Commands) -> None:
         help="speech2face: people and features (n, 4096) computed elsewhere",
     )  # fmt: skip
     command.add_argument(
-        "--decoder", type=Path, metavar="FILE", help="speech2face: its face decoder's weights"
-    )
+        "--decoder", type=Path, metavar="FILE",
+        help="speech2face: weights of its face decoder, trained on the same form of fc7",
+    )  # fmt: skip
     command.add_argument(
         "--convention", choices=["linear", "rectified_unit"], default="linear",
         help="speech2face: which form of fc7 is taught (linear)",
@@ -159,11 +160,11 @@ def _speech2face(
     from .speech2face import BATCH, Teachers, Voices, fit
     from .targets import compute_targets, load_vgg_face, read_targets
 
-    classes, first = None, None
+    classify, first = None, None
     if args.features is not None:
         targets = read_targets(args.features, source.people)
     else:
-        vgg, classes = load_vgg_face(args.vgg_face)
+        vgg, classify = load_vgg_face(args.vgg_face)
         targets = compute_targets(source.people, vgg, args.convention, work)
     if args.decoder is not None:
         ((_, decoder),) = load_parts(Checkpoint(find_layout("speech2face-decoder"), args.decoder))
@@ -172,15 +173,17 @@ def _speech2face(
 
     def build() -> Any:
         small = args.networks == "small"
-        unit = args.convention == "rectified_unit"
-        made = speech2face_student() if small else speech2face_voice(unit=unit)
+        rectified = args.convention == "rectified_unit"
+        made = speech2face_student() if small else speech2face_voice(rectified=rectified)
         for text in args.start:
             start_from({"voice_encoder": made}, text)
         return made
 
     voices = Voices(source.people, targets, size, args.seed, args.workers)
     steps = args.steps or voices.steps
-    teachers = Teachers(first, classes)
+    if args.convention != "linear":
+        classify = None  # it wants fc7 at its own length
+    teachers = Teachers(first, classify)
     voice = fit(build, voices, teachers, steps, work, strategy, size, args.seed)
     return {"voice_encoder": voice}
 
@@ -189,9 +192,11 @@ def _write(args: argparse.Namespace, networks: dict[str, Any], out: Path) -> Non
     """Write what was trained and say, where it was asked for, how to go on."""
     from .export import write_checkpoint
 
-    checkpoint, layout, more = out, "speech2face-voice", ""
+    checkpoint, layout, more = out, args.recipe, ""
     if args.networks == "published":
-        layout = layout if args.recipe == "speech2face" else args.recipe
+        if args.recipe == "speech2face":
+            rectified = args.convention == "rectified_unit"
+            layout = f"speech2face-voice{'-rectified' if rectified else ''}"
         write_checkpoint(networks, layout, out)
     else:
         checkpoint, layout = out / "voice.keras", f"{args.recipe}-student"

@@ -34,7 +34,7 @@ class Teachers:
     """Frozen parts of other networks, where they are at hand."""
 
     first: Any = None  # the face decoder's first layer, (n, 4096) → (n, 1000)
-    classes: Float32 | None = None  # (2622, 4096), VGG-Face's last layer
+    classify: Any = None  # VGG-Face's last layer, (n, 4096) → logits (n, 2622)
 
 
 class Voices:
@@ -97,15 +97,14 @@ class Trainer:
         import tensorflow as tf
 
         count, teachers = self.strategy.num_replicas_in_sync, self._teachers
-        parts = Parts(teachers.first is not None, True, teachers.classes is not None)
+        parts = Parts(teachers.first is not None, True, teachers.classify is not None)
         alone = not parts.decoder and not parts.distillation
-        classes = None if teachers.classes is None else tf.constant(teachers.classes)
 
         def one_replica(features: Any, wanted: Any) -> Any:
             variables = self.voice.trainable_variables
             with tf.GradientTape() as tape:
                 told = self.voice(features, training=True)["embedding"]
-                losses = face_feature_loss(told, wanted, teachers.first, classes, parts)
+                losses = face_feature_loss(told, wanted, teachers.first, teachers.classify, parts)
                 loss = tf.reduce_mean(losses) / (NORMALISED if alone else 1.0)
                 shared = loss / count  # gradients are summed over the replicas
             gradients = tape.gradient(shared, variables, unconnected_gradients="zero")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,22 @@ MOST = 32  # pictures of a person that are averaged
 Array = npt.NDArray[Any]
 
 
-def load_vgg_face(path: Path) -> tuple[Any, Float32 | None]:
-    """Return VGG-Face up to fc7 (Keras), and its class vectors (2622, 4096) if the file has them.
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """VGG-Face's last layer; what it sees is fc7 rectified."""
+
+    weight: Float32  # (2622, 4096)
+    bias: Float32  # (2622,)
+
+    def __call__(self, fc7: Any) -> Any:
+        """Return the logits (n, 2622) of fc7 (n, 4096), a tensor before its ReLU."""
+        import tensorflow as tf
+
+        return tf.matmul(tf.nn.relu(fc7), self.weight, transpose_b=True) + self.bias
+
+
+def load_vgg_face(path: Path) -> tuple[Any, Classifier | None]:
+    """Return VGG-Face up to fc7 (Keras), and its last layer if the file has it.
 
     Args:
         path: PyTorch or NPZ with modules in the published order, or Keras HDF5 weights.
@@ -37,14 +52,14 @@ def load_vgg_face(path: Path) -> tuple[Any, Float32 | None]:
     """
     tensors = read_tensors(path)
     keras = path.suffix.lower() in (".h5", ".hdf5")
-    classes, rest = _without_classifier(tensors)
+    last, rest = _without_classifier(tensors)
     network = vgg_face_fc7()
     rules = Rules(keras, flat_input={} if keras else {"fc6": LAST})
     try:
         fill(network, by_order(network, rest), rules)
     except InputError as exc:
         raise InputError(f"{path}: not VGG-Face: {exc}") from exc
-    return network, classes
+    return network, last
 
 
 def compute_targets(
@@ -96,12 +111,13 @@ def read_targets(path: Path, people: Sequence[Person]) -> Float32:
 
 def _without_classifier(
     tensors: Mapping[str, Array],
-) -> tuple[Float32 | None, dict[str, Array]]:
-    """Return the class vectors (2622, 4096) and every tensor of another module."""
+) -> tuple[Classifier | None, dict[str, Array]]:
+    """Return the last layer, and every tensor of another one."""
     for name, array in tensors.items():
         if array.ndim == 2 and CLASSES in array.shape:
             module = name.rpartition(".")[0]
             rest = {n: a for n, a in tensors.items() if n.rpartition(".")[0] != module}
-            classes = array if array.shape[0] == CLASSES else array.T
-            return np.asarray(classes, np.float32), rest
+            weight = array if array.shape[0] == CLASSES else array.T
+            bias = tensors.get(f"{module}.bias", np.zeros(CLASSES))
+            return Classifier(np.asarray(weight, np.float32), np.asarray(bias, np.float32)), rest
     return None, dict(tensors)

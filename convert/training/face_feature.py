@@ -81,14 +81,14 @@ def face_decoder(features: Float32, faces: Any, steps: int, seed: int) -> tuple[
     return decoder, first
 
 
-def face_feature_loss(told: Any, seen: Any, first: Any, classes: Any, parts: Parts) -> Any:
+def face_feature_loss(told: Any, seen: Any, first: Any, classify: Any, parts: Parts) -> Any:
     """Return the loss (n,) of features told (n, d) against features seen (n, d).
 
     Args:
         told: by the voice.
         seen: in the face.
         first: the decoder's first layer.
-        classes: (k, d) class vectors of the classifier.
+        classify: the classifier, features (n, d) → logits (n, k).
         parts: which losses to add up.
     """
     import tensorflow as tf
@@ -100,7 +100,7 @@ def face_feature_loss(told: Any, seen: Any, first: Any, classes: Any, parts: Par
         apart = tf.math.l2_normalize(seen, 1) - tf.math.l2_normalize(told, 1)
         loss += NORMALISED * tf.reduce_sum(apart**2, axis=1)
     if parts.distillation:
-        logits = [tf.matmul(x, classes, transpose_b=True) / TEMPERATURE for x in (seen, told)]
+        logits = [classify(x) / TEMPERATURE for x in (seen, told)]
         loss += DISTILLATION * tf.nn.softmax_cross_entropy_with_logits(
             tf.nn.softmax(logits[0]), logits[1]
         )
@@ -121,11 +121,14 @@ def train_voice(
     voice, classes = voice_encoder(LogMelSpec(), DIM), tf.constant(encoders.classes)
     optimizer = tf.keras.optimizers.Adam(VOICE_RATE, **ADAM)
 
+    def classify(features: Any) -> Any:
+        return tf.matmul(features, classes, transpose_b=True)
+
     @tf.function
     def train_step(codes: Any, wanted: Any) -> None:
         with tf.GradientTape() as tape:
             told = voice(codes, training=True)["embedding"]
-            loss = tf.reduce_mean(face_feature_loss(told, wanted, first, classes, parts))
+            loss = tf.reduce_mean(face_feature_loss(told, wanted, first, classify, parts))
         gradients = tape.gradient(loss, voice.trainable_variables, unconnected_gradients="zero")
         optimizer.apply_gradients(zip(gradients, voice.trainable_variables, strict=True))
 
