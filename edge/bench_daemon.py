@@ -213,10 +213,10 @@ class _Daemon:
         return 100.0 * (self._cpu_s() - before) / (time.monotonic() - began)
 
     def memory_mb(self) -> float:
-        """Return its resident memory."""
+        """Return its resident memory, million bytes."""
         text = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         (line,) = [line for line in text.splitlines() if line.startswith("VmRSS")]
-        return int(line.split()[1]) / 1e3
+        return int(line.split()[1]) * 1024 / 1e6
 
     def _cpu_s(self) -> float:
         """Return user and system time so far, in steps of a hundredth."""

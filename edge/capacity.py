@@ -1,7 +1,8 @@
-"""Is this machine fast enough to listen? Measured before it does, not found out in the field."""
+"""Is this machine fast enough to listen? Measured at the start, not found out in the field."""
 
 from __future__ import annotations
 
+import logging
 from time import perf_counter
 
 import numpy as np
@@ -13,18 +14,27 @@ from .types import Utterance
 SPOKEN_S = 4.0  # a usual utterance
 MOST = 0.8  # seconds of work for a second of speech that leave room for detector, sinks and others
 
+_log = logging.getLogger(__name__)
+
 
 def measure(ear: Ear) -> float:
-    """Return the seconds that an ear works for a second of speech, on the CPU.
+    """Return the seconds that an ear works for a second of speech.
 
-    Looks at noise, which costs what a voice does, twice: the first time loads what is needed later.
+    Looks at a sweep, which costs what a voice does, twice: the first look loads what is needed
+    later. For the thread that the ear belongs to, which keeps memory for its work.
     """
-    noise = np.random.default_rng([61]).normal(0, 0.1, round(SPOKEN_S * RATE)).astype(np.float32)
-    utterance = Utterance(noise, 0.0, SPOKEN_S, "capacity")
+    sweep = (0.1 * np.sin(1e-5 * np.square(np.arange(SPOKEN_S * RATE)))).astype(np.float32)
+    utterance = Utterance(sweep, 0.0, SPOKEN_S, "capacity")
     ear.look(utterance)
     began = perf_counter()
     ear.look(utterance)
     return (perf_counter() - began) / SPOKEN_S
+
+
+def rehearse(ear: Ear) -> None:
+    """Measure, and say in the log what was found: loudly when it is too much."""
+    share = measure(ear)
+    _log.log(logging.WARNING if share > MOST else logging.DEBUG, explain(share))
 
 
 def explain(share: float) -> str:

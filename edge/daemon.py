@@ -53,6 +53,7 @@ class Makers:
     source: Callable[[DeviceConfig], Source]
     sinks: Callable[[DeviceConfig], Fanout]
     detect: Callable[[], Detector] = silero
+    rehearse: Callable[[Ear], None] | None = None  # by the thread that looks, before it does
 
 
 class Daemon:
@@ -135,7 +136,8 @@ class Daemon:
     def _make(self) -> Parts:
         config = self._makers.load()
         bundle = self._makers.bundle(config)
-        return Parts(config, bundle, self._makers.ear(config, bundle), self._makers.detect())
+        ear = self._makers.ear(config, bundle)
+        return Parts(config, bundle, ear, self._makers.detect(), self._makers.rehearse)
 
     def _start(self, parts: Parts) -> Session:
         source = self._makers.source(parts.config)

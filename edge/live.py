@@ -14,9 +14,8 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +29,7 @@ from .png import encode_png
 from .service import Liveness
 from .types import Float32, Utterance
 from .votes import Votes
+from .waiting import Waiting, WaitingRoom
 
 BRIDGED_S = 0.25  # a gap up to this long is filled with silence; a longer one ends the utterance
 
@@ -65,61 +65,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """End `blocks` soon."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An utterance in the room."""
-
-    utterance: Utterance
-    cut_s: float  # monotonic time at which its end was certain
-
-
-class WaitingRoom:
-    """Hands utterances from one thread to another; when it is full the oldest has to go."""
-
-    def __init__(self, size: int, patient: bool = False) -> None:
-        """Hold up to `size`; `patient` lets `put` wait for room, for a file that can wait."""
-        self._size = size
-        self._patient = patient
-        self._queue: deque[Waiting] = deque()
-        self._changed = threading.Condition()
-        self._closed = False
-
-    def put(self, waiting: Waiting) -> Waiting | None:
-        """Add one; return the one that had to go for it."""
-        with self._changed:
-            if self._patient:
-                self._changed.wait_for(lambda: self._closed or len(self._queue) < self._size)
-            gone = self._queue.popleft() if len(self._queue) >= self._size else None
-            self._queue.append(waiting)
-            self._changed.notify_all()
-            return gone
-
-    def take(self) -> Waiting | None:
-        """Wait for the next; return None once the room is closed and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._queue))
-            self._changed.notify_all()
-            return self._queue.popleft() if self._queue else None
-
-    def __len__(self) -> int:
-        """Return how many wait."""
-        return len(self._queue)
-
-    def close(self) -> None:
-        """Let nobody wait any longer."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def clear(self) -> list[Waiting]:
-        """Take out everybody."""
-        with self._changed:
-            left = list(self._queue)
-            self._queue.clear()
-            self._changed.notify_all()
-            return left
 
 
 class Capture(threading.Thread):
@@ -224,14 +169,21 @@ class Worker(threading.Thread):
         report: Report,
         liveness: Liveness,
         keep_sound: bool = False,
+        rehearse: Callable[[Ear], None] | None = None,
     ) -> None:
         super().__init__(name="worker", daemon=True)
         self.heard = 0  # utterances looked at
         self._ear, self._votes, self._keep_sound = ear, votes, keep_sound
+        self._rehearse = rehearse
         self._room, self._report, self._liveness = room, report, liveness
 
     def run(self) -> None:
         """Look at utterances until the room is closed and empty."""
+        if self._rehearse is not None:
+            try:
+                self._rehearse(self._ear)
+            except Exception as exc:  # the first utterance will show it
+                _log.error("the rehearsal failed: %r", exc)
         while (waiting := self._room.take()) is not None:
             try:
                 self._look(waiting)

@@ -17,13 +17,14 @@ from .bundle import Bundle
 from .config import DeviceConfig, capture_file
 from .errors import EarsightError, HardwareError, StorageError
 from .events import Embedded, Kind, Stamper
-from .live import Capture, Source, WaitingRoom, Worker, report_dropped
+from .live import Capture, Source, Worker, report_dropped
 from .pipeline import Ear
 from .runtime import find_backend
 from .service import CaptureMark, Liveness
 from .sinks.fanout import Fanout
 from .vitals import Vitals
 from .votes import Votes
+from .waiting import WaitingRoom
 
 STARTING = "starting"
 STOP_S = 4.5  # from the signal to the end, sinks included
@@ -40,6 +41,7 @@ class Parts:
     bundle: Bundle
     ear: Ear
     detect: Detector
+    rehearse: Callable[[Ear], None] | None = None
 
 
 class Session:
@@ -63,7 +65,13 @@ class Session:
         if keep_sound:
             _log.warning("the sound of every utterance is kept (privacy.keep_audio)")
         self._worker = Worker(
-            parts.ear, Votes(config.decision), self._room, self.report, self.liveness, keep_sound
+            parts.ear,
+            Votes(config.decision),
+            self._room,
+            self.report,
+            self.liveness,
+            keep_sound,
+            parts.rehearse,
         )
         self._accelerator = parts.ear.accelerator
         if self._accelerator is not None:

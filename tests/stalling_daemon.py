@@ -6,7 +6,6 @@ Run: python -m tests.stalling_daemon inference|capture FILE ARGUMENTS...
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +22,12 @@ STAGES: dict[str, tuple[type, str]] = {
 
 
 def hang_in(stage: str, fault: Path) -> None:
-    """Let a stage hang before its next work while the file is there.
-
-    Not in the main thread, which looks at noise before it listens.
-    """
+    """Let a stage hang before its next work while the file is there."""
     owner, method = STAGES[stage]
     works: Callable[..., Any] = getattr(owner, method)
 
     def perhaps(*args: Any) -> Any:
-        while fault.exists() and threading.current_thread() is not threading.main_thread():
+        while fault.exists():
             time.sleep(0.05)
         return works(*args)
 

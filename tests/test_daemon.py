@@ -24,7 +24,6 @@ from edge.daemon import Daemon, Makers
 from edge.errors import ConfigError, EarsightError, StorageError
 from edge.events import Event, Stamper
 from edge.face.gallery import Gallery
-from edge.live import Waiting, WaitingRoom
 from edge.mute import Mute
 from edge.pipeline import Ear
 from edge.presence import Presence, restart_daemon
@@ -32,6 +31,7 @@ from edge.service import Notifier
 from edge.sinks.fanout import Fanout
 from edge.sinks.opening import OpeningSink
 from edge.types import Float32, Sighting, Utterance
+from edge.waiting import Waiting, WaitingRoom
 from tests.fakes import DIM, RATE, SPACE, FakeBundle, ScriptedMicrophone, crowd
 from tests.notify_socket import NotifySocket, notify_socket
 

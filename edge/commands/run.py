@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -43,8 +42,6 @@ from ..web.page import Page
 from ..web.settings import with_address
 from .loading import open_bundle
 
-_log = logging.getLogger(__name__)
-
 
 def run(args: Namespace) -> int:
     """Run the daemon until a signal, or until the file given in the microphone's place ends."""
@@ -80,7 +77,7 @@ def makers(
     def sinks(config: DeviceConfig) -> Fanout:
         return open_sinks(config, page.follow(config) if page else [])
 
-    return Makers(load, _bundle, _ear, source, sinks)
+    return Makers(load, _bundle, _ear, source, sinks, rehearse=capacity.rehearse)
 
 
 def _with_options(effective: Effective, args: Namespace) -> Effective:
@@ -132,7 +129,5 @@ def _ear(config: DeviceConfig, bundle: Bundle) -> Ear:
     accelerator = Accelerator(delegate, config.accelerator) if delegate else None
     rate = config.decision.false_match_rate
     ear = Ear(bundle, gallery, config.gallery.top, config.bundle.threads, accelerator, rate)
-    share = capacity.measure(ear)
-    _log.log(logging.WARNING if share > capacity.MOST else logging.DEBUG, capacity.explain(share))
     release_model_files()
     return ear

@@ -21,6 +21,7 @@ from .journal_folder import DATABASE, make_folder, set_aside
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x45617273  # "Ears"
 _BUSY_MS = 5000  # another process (`earsight forget`) may hold the lock this long
+_CACHE_KIB = 256  # of memory; by itself SQLite would fill 2 MB as the journal grows
 _WAL_LIMIT = 4 << 20  # bytes the log file is cut back to after a burst
 _SURROUNDINGS = {
     sqlite3.SQLITE_PERM,
@@ -126,6 +127,7 @@ def _open_sound(folder: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded before the first table
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA secure_delete = ON")  # deleted rows are overwritten
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
         with transaction(connection):  # also finds out now whether the file can be written

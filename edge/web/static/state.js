@@ -9,6 +9,10 @@ const WORDS = {
   waiting: "waiting",
   muted: "muted",
 };
+const ALARMS = {
+  no_audio: "No sound from the microphone",
+  waiting: "Not listening yet", // it has never been open
+};
 const LOWEST_DB = -90; // at the left end of the meter
 const METER_MS = 1000; // between two values for a screen reader
 
@@ -36,7 +40,7 @@ export function showState(state) {
   button.disabled = false;
   button.setAttribute("aria-pressed", String(muted));
   button.textContent = muted ? "Muted" : "Mute";
-  showAlarm(audio.state === "no_audio" ? `No sound from the microphone: ${audio.reason}` : "");
+  showAlarm(ALARMS[audio.state] ? `${ALARMS[audio.state]}: ${audio.reason}` : "");
   showFigures(state);
 }
 
