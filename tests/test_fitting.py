@@ -341,6 +341,10 @@ def test_a_damaged_file_stops_training_with_its_name(data, tmp_path, monkeypatch
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "F._Train_0/" in told
     assert "damaged or truncated" in told
+    for path in (copy / "vgg").glob("F._Train_0/*.jpg"):
+        path.write_bytes((data / "vgg" / "F._Train_0" / path.name).read_bytes())
+    next((copy / "vgg" / "F._Train_0").glob("*.jpg")).unlink()  # not needed to go on
+    assert main(arguments) == 0
 
 
 @pytest.mark.parametrize(
