@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,27 @@ def test_a_query_with_values_beyond_those_of_all_rows(scan: Scan, count: int) ->
     query = np.eye(64, dtype=np.float32)[5]
     rows, _ = FlatIndex(vectors).nearest(query, 9)
     np.testing.assert_array_equal(rows, everything(vectors, query, 9)[0])
+
+
+def test_the_guess_from_another_query_changes_nothing() -> None:
+    vectors = units(900, 32, 21, spread=0.3)
+    index = FlatIndex(vectors)
+    towards = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
+    for seed in range(60):
+        query = (towards, -towards, vectors[seed], units(1, 32, seed)[0])[seed % 4]
+        top = (1, 3, 40, 898)[seed // 4 % 4]
+        rows, _ = index.nearest(query, top)
+        np.testing.assert_array_equal(rows, everything(vectors, query, top)[0])
+
+
+def test_many_threads_search_at_once() -> None:
+    vectors, queries = units(700, 24, 22), units(200, 24, 23)
+    index = FlatIndex(vectors)
+    tops = [1 + 7 * (i % 5) for i in range(len(queries))]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: index.nearest(queries[i], tops[i])[0], range(200)))
+    for query, top, rows in zip(queries, tops, found, strict=True):
+        np.testing.assert_array_equal(rows, everything(vectors, query, top)[0])
 
 
 def test_scores_are_never_beyond_one() -> None:

@@ -28,6 +28,7 @@ _FEW = 6_144  # rows below which float32 is the faster scan
 _BLOCK = 16_384  # rows scanned at once: their scores stay in the cache
 _GROUPS = 128  # of rows, in which the best of each is looked for first; a power of two
 _ENOUGH, _MOST = 2 * _GROUPS, _GROUPS // 4  # rows from which, best up to which that is done
+_PLENTY = 8  # times as many rows as are looked for: more are not worth their sorting
 _SLACK = 1e-6  # covers the rounding of bounds themselves
 _highest = np.maximum.reduce
 
@@ -45,6 +46,8 @@ class FlatIndex:
         self.vectors = vectors
         # how far two float32 sums of d products of unit vectors can be apart
         self._rounding = vectors.shape[1] * 2.0**-23 + _SLACK
+        # what some more than the best reached for the query before: they do for this one, mostly
+        self._likely = np.float32(2.0)
         self.codes: Codes | None = None
         self._columns: Float32 | None = None
         self._scan: CodeScan | None = None
@@ -71,7 +74,11 @@ class FlatIndex:
         if self._columns is None or len(self.vectors) <= top:
             return self._best_of(self._candidates(query, top), query, top)
         scores = query.dot(self._columns)
-        (rows,) = (scores >= _reached(scores, top + 1)).nonzero()
+        (rows,) = (scores >= self._likely).nonzero()
+        if not top < len(rows) <= _PLENTY * top:
+            likely = _reached(scores, min(2 * top + 1, len(scores)))
+            (rows,) = (scores >= likely).nonzero()
+            self._likely = likely
         found = scores[rows]
         order = found.argsort()[: -top - 2 : -1]
         found = found[order]  # falling, and the first that is out
