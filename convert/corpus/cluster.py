@@ -16,10 +16,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import socket
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from edge.errors import ConfigError, EarsightError, RuntimeUnavailable
 
@@ -28,6 +30,7 @@ from .process import ShardResult, ShardTask, embed_shard
 if TYPE_CHECKING:
     from distributed import Client
 
+SCHEMES = ("tcp", "tls", "ws", "wss")
 CONNECT_S = 15  # to reach the scheduler, and again when it is lost
 FIRST_WORKER_S = 60  # until it has a worker
 PATIENCE_S = 5.0  # how often somebody looks whether the cluster is still there
@@ -175,8 +178,9 @@ def _connected(address: str) -> Iterator[Client]:
         ) from exc
     with _quiet():
         try:
+            _knock(address)
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TypeError) as exc:
+        except (OSError, ValueError) as exc:
             raise ConfigError(
                 f"{address}: no scheduler answers there; start one with `dask scheduler` and give "
                 "the address it prints, tcp://HOST:PORT"
@@ -187,6 +191,17 @@ def _connected(address: str) -> Iterator[Client]:
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=CONNECT_S)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError unless something listens at an address.
+
+    A client that finds nobody leaves a thread behind and complains when it is collected.
+    """
+    place = urlsplit(address)
+    if place.scheme not in SCHEMES or not place.hostname or not place.port:
+        raise ValueError("no address of a scheduler")
+    socket.create_connection((place.hostname, place.port), CONNECT_S).close()
 
 
 def _await_workers(client: Client, address: str) -> None:
