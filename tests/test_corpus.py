@@ -569,10 +569,12 @@ def test_no_scheduler_no_workers_no_dask(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    for wrong in (address, "nonsense", "tcp://", "http://127.0.0.1:1"):
-        with pytest.raises(ConfigError, match="no scheduler answers there") as caught:
-            embed(bundle, people, tmp_path / "a", scheduler=wrong)
-        assert "\n" not in str(caught.value)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        other = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        for wrong in (address, other, "nonsense", "tcp://", "http://127.0.0.1:1"):
+            with pytest.raises(ConfigError, match="no scheduler answers there") as caught:
+                embed(bundle, people, tmp_path / "a", scheduler=wrong)
+            assert "\n" not in str(caught.value)
     with (
         dask_cluster(tmp_path / "dask", workers=0) as dask,
         pytest.raises(RuntimeUnavailable, match="has no workers; start some with `dask worker"),

@@ -13,6 +13,7 @@ again. Workers that leave and come count from then on.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
@@ -180,7 +181,7 @@ def _connected(address: str) -> Iterator[Client]:
         try:
             _knock(address)
             client = Client(address, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError) as exc:
+        except Exception as exc:  # Dask reads what another service answers, and fails anyhow
             raise ConfigError(
                 f"{address}: no scheduler answers there; start one with `dask scheduler` and give "
                 "the address it prints, tcp://HOST:PORT"
@@ -194,14 +195,24 @@ def _connected(address: str) -> Iterator[Client]:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError or ValueError unless something listens at an address.
+    """Raise something unless a scheduler answers at an address.
 
-    A client that finds nobody leaves a thread behind and complains when it is collected.
+    A client that finds nobody leaves a thread behind and complains when it is collected; one that
+    finds another service may wait for ever.
     """
+    from distributed import Security
+    from distributed.core import rpc
+
+    async def ask() -> Any:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as peer:
+            return await peer.identity()
+
     place = urlsplit(address)
     if place.scheme not in SCHEMES or not place.hostname or not place.port:
         raise ValueError("no address of a scheduler")
     socket.create_connection((place.hostname, place.port), CONNECT_S).close()
+    if asyncio.run(asyncio.wait_for(ask(), CONNECT_S))["type"] != "Scheduler":
+        raise ValueError("another part of a cluster")
 
 
 def _await_workers(client: Client, address: str) -> None:
