@@ -313,9 +313,12 @@ def test_a_student_learns_from_its_teacher(sounds, tmp_path):
     assert np.abs(inputs(3) - inputs(4)).max() > 0.1
     teacher, student = small_encoder(64, 0), small_encoder(16, 1)
     before = [w.copy() for w in teacher.get_weights()]
-    cosine = distillation.agreement(teacher, student, inputs)
+    plain, centred = distillation.agreement(teacher, student, inputs)
     distillation.distil(teacher, student, inputs, 70, 16, 60, 1, tmp_path)
-    assert distillation.agreement(teacher, student, inputs) > max(0.9, cosine + 0.2)
+    after = distillation.agreement(teacher, student, inputs)
+    assert after[0] > max(0.9, plain)
+    assert after[1] > centred + 0.3
+    assert distillation.agreement(teacher, teacher, inputs) == pytest.approx((1, 1), abs=1e-5)
     for a, b in zip(before, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 

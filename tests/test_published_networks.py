@@ -114,6 +114,8 @@ def test_a_student_takes_and_gives_what_its_teacher_does_for_under_a_gmac(networ
     student = STUDENTS[name]
     if "shape-of-sound" in student.teachers:
         teacher = size_of(networks[student.role])
+    elif "x-vector" in student.teachers:
+        teacher = built(x_vector.x_vector)
     else:
         teacher = built(speech2face_voice.speech2face_voice)
     small = built(student.build)

@@ -215,6 +215,14 @@ LAYOUTS = {
             whole="voice_encoder",
         ),
         Layout(
+            "x-vector-student",
+            "a whole voice encoder that hears what the x-vector does",
+            (),
+            dim=0,
+            frontend=KaldiFbankSpec(),
+            whole="voice_encoder",
+        ),
+        Layout(
             "speech2face-student",
             "a whole voice encoder that hears what Speech2Face's does",
             (),

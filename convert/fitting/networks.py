@@ -11,8 +11,8 @@ from edge.errors import ConfigError, InputError
 from ..checkpoints.layouts import Layout, Part, find_layout
 from ..networks.mobile_face_net import mobile_face_net
 from ..networks.shape_of_sound_face import shape_of_sound_face
-from ..networks.shape_of_sound_students import shape_of_sound_voice_student
 from ..networks.shape_of_sound_voice import shape_of_sound_voice
+from ..networks.voice_students import shape_of_sound_voice_student
 from .shape_of_sound import Networks
 
 SIZES = ("published", "small")
@@ -35,8 +35,8 @@ def start_from(networks: Mapping[str, Any], text: str) -> None:
             (backbone_ir50_ms1m_epoch120.pth), which the published recipe starts from.
 
     Raises:
-        ConfigError: the text is not of this form, or the layout is not known.
-        InputError: the file cannot be read, or holds none of these networks.
+        ConfigError: the text is not of this form, or the layout is not known or of other networks.
+        InputError: the file cannot be read, or does not fit the networks.
     """
     from ..importing.steps import Source, load_parts
 
@@ -44,13 +44,12 @@ def start_from(networks: Mapping[str, Any], text: str) -> None:
     if not equals:
         raise ConfigError(f"--start {text}: must be LAYOUT=FILE")
     layout = _ir50() if name == "ir50" else find_layout(name)
-    taken = False
-    for part, source in load_parts(Source(layout, Path(path))):
+    given = Source(layout, Path(path))
+    if not set(given.roles) & set(networks):
+        raise ConfigError(f"--start {text}: this layout has no {' and no '.join(networks)}")
+    for part, source in load_parts(given):
         if part.role in networks:
             _copy(source, networks[part.role], path)
-            taken = True
-    if not taken:
-        raise InputError(f"{path}: layout {name} has none of {' and '.join(networks)}")
 
 
 def _ir50() -> Layout:

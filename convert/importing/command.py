@@ -193,7 +193,9 @@ def run_distil(args: argparse.Namespace) -> int:
     )
     after = distillation.agreement(teacher, network, held_out)
     network.save(args.out)
-    print(f"cosine with the teacher on held-out inputs: {before:.4f} untrained, {after:.4f} now")
+    print("cosine with the teacher on held-out inputs, untrained and now:")
+    for name, was, now in zip(("plain", "without the teacher's mean"), before, after, strict=True):
+        print(f"    {name:26} {was:8.4f} {now:8.4f}")
     # a student of a teacher's face encoder is a whole network of any kind
     kind = "face" if student.role == "face_encoder" else args.student
     print(f"{args.out}: written; convert it with: earsight-convert import {args.out} "

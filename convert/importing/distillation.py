@@ -24,8 +24,8 @@ from ..checkpoints.layouts import Layout
 from ..fitting.loop import find_strategy, run_steps
 from ..metrics import unit
 from ..networks.mobile_face_net import mobile_face_net
-from ..networks.shape_of_sound_students import shape_of_sound_voice_student
 from ..networks.speech2face_voice import speech2face_student
+from ..networks.voice_students import shape_of_sound_voice_student, x_vector_student
 from .calibration import PICTURES, SOUNDS, found, read_face, real
 
 SHORTEST_S = 3.0  # of a random crop; what a device hears is seldom shorter
@@ -56,6 +56,7 @@ STUDENTS = {
     "shape-of-sound-student": Student(
         "voice_encoder", ("shape-of-sound",), shape_of_sound_voice_student
     ),
+    "x-vector-student": Student("voice_encoder", ("x-vector",), x_vector_student),
     "shape-of-sound-face-student": Student("face_encoder", ("shape-of-sound",), mobile_face_net),
 }
 
@@ -104,7 +105,7 @@ class Distiller:
 
         student, optimizer = self._student, self._optimizer
 
-        @tf.function  # type: ignore[untyped-decorator]
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def train_step(inputs: Any, wanted: Any) -> Any:
             with tf.GradientTape() as tape:
                 given = student(inputs, training=True)["embedding"]
@@ -141,6 +142,7 @@ def distil(
         InputError: a file cannot be used; names it.
     """
     wanted = answers(teacher, inputs, pool, folder / "teacher")
+    start_from_statistics(student, wanted)
     readers = ThreadPoolExecutor(THREADS)
 
     def make(step: int) -> tuple[Float32, Float32]:
@@ -174,14 +176,39 @@ def answers(teacher: Any, inputs: Inputs, pool: int, folder: Path) -> Float32:
     return np.concatenate([np.load(file) for file in files])
 
 
-def agreement(teacher: Any, student: Any, inputs: Inputs, count: int = HELD_OUT) -> float:
-    """Return the mean cosine of what both give for the first `count` inputs."""
+def start_from_statistics(student: Any, wanted: Float32) -> None:
+    """Give a student's last layer the mean of its teacher's embeddings (n, d), else slow to learn.
+
+    A batch norm takes their standard deviation too.
+    """
+    last = [layer for layer in student.layers if layer.weights][-1]
+    values = last.get_weights()
+    if type(last).__name__ == "BatchNormalization":
+        values[:2] = [wanted.std(axis=0) + 1e-6, wanted.mean(axis=0)]
+    else:
+        values[1] = wanted.mean(axis=0)
+    last.set_weights(values)
+
+
+def agreement(
+    teacher: Any, student: Any, inputs: Inputs, count: int = HELD_OUT
+) -> tuple[float, float]:
+    """Return how alike the embeddings of both are for the first `count` inputs.
+
+    Returns:
+        Their mean cosine, and the same after the teacher's mean is taken out of both: what is left
+        is what tells inputs apart, of which a constant would know nothing.
+    """
     given = [inputs(i)[None] for i in range(count)]
-    pairs = [
+    wanted, told = (
         np.concatenate([np.asarray(network(x, training=False)["embedding"]) for x in given])
         for network in (teacher, student)
-    ]
-    return float((unit(pairs[0]) * unit(pairs[1])).sum(axis=1).mean())
+    )
+    centre = wanted.mean(axis=0)
+    plain, centred = (
+        float((unit(wanted - c) * unit(told - c)).sum(axis=1).mean()) for c in (0.0, centre)
+    )
+    return plain, centred
 
 
 def inputs_for(
