@@ -1,6 +1,6 @@
 """Measure what embedding a corpus costs, at the size of VoxCeleb and VGGFace, and under kills.
 
-Run: python -m tests.measure_scale [--items 400] [--kills 10] [--report docs/scale.md]
+Run: python -m tests.measure_scale [--items 200] [--kills 6] [--report docs/scale.md]
 
 The command is run as a process and it and its processes are watched. Voices are ALSA's phrases in
 recordings of 8.4 s (an utterance of VoxCeleb1 has 8.2 s on average), photos show rendered faces on
@@ -322,8 +322,8 @@ def page(costs: dict[str, Cost], long: Cost, full: FullSize, killed: Killed, wor
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=400)
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--report", type=Path, help="write the page here")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
