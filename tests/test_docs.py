@@ -35,6 +35,10 @@ SYSTEM = {
     "sudo",
     "openssl",
     ".",
+    "scp",
+    "export",
+    "python3",
+    "onnx/bin/pip",
 }  # first words of shell lines that are not ours
 
 
