@@ -91,7 +91,8 @@ python_package() {
 missing_packages() {
     local role=$1 package
     if [ "$role" = machines ]; then # roots of other processors, and a system that boots
-        for package in mmdebstrap qemu-user-static binfmt-support systemd-container openssl; do
+        for package in mmdebstrap qemu-user-static binfmt-support systemd-container openssl \
+            g++-arm-linux-gnueabihf; do
             is_installed $package || echo $package
         done
         return

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import copy
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.arm.compare import BOUND, NEAR_TIE, compare
-from tests.arm.roots import ROOTS
-from tests.arm.run import likeness
+from tests.arm.roots import ROOTS, what_is_missing
+from tests.arm.run import main
+from tests.arm.trial import likeness
 
 EMBEDDING = np.eye(8)[0]
 PORTRAIT = np.full((4, 4, 3), 100, np.uint8)
@@ -120,3 +122,16 @@ def test_roots_are_those_of_the_two_systems() -> None:
         ("trixie", "arm64", "3.13"),
         ("bookworm", "armhf", "3.11"),
     ]
+
+
+@pytest.mark.skipif(
+    os.environ.get("CI") != "true", reason="takes minutes: CI=true, or make test-arm"
+)
+def test_debian_12_on_arm_hears_what_x86_hears(capfd: pytest.CaptureFixture[str]) -> None:
+    """Run the cheapest of the three roots, with one interpreter; the other two: make test-arm."""
+    if reason := what_is_missing():
+        pytest.skip(reason)
+    status = main(["--voices", "2", "--interpreters", "1", "bookworm-arm64"])
+    said = capfd.readouterr()
+    assert status == 0, said.err
+    assert "1 passed, 0 failed" in said.out

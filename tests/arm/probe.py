@@ -3,8 +3,7 @@
     python probe.py look REQUEST.json    front-end, import budget, and what each voice gives
     python probe.py listen SECONDS FILE  what the default microphone hears, as float32
 
-The request names golden data and voices. A voice with utterances is cut at their bounds; one
-without is listened to, which needs the speech detector.
+The request names golden data and recordings.
 """
 
 from __future__ import annotations
@@ -65,17 +64,8 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
 def hear(ear: Any, voice: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what each utterance of one recording gives."""
     from edge.audio.file import read_recording
-    from edge.types import Utterance
 
-    if "utterances" not in voice:
-        sightings = list(ear.hear(read_recording(Path(voice["path"]))))
-    else:
-        samples = np.load(voice["samples"])
-        sightings = [
-            ear.look(Utterance(samples[start:end], start / 16000, end / 16000, voice["path"]))
-            for start, end in voice["utterances"]
-        ]
-    return [describe(sighting) for sighting in sightings]
+    return [describe(sighting) for sighting in ear.hear(read_recording(Path(voice["path"])))]
 
 
 def describe(sighting: Any) -> dict[str, Any]:

