@@ -33,7 +33,6 @@ from convert.fitting.shape_of_sound import Schedule, total_loss  # noqa: E402
 from convert.importing.sounds import speech_like  # noqa: E402
 from convert.importing.steps import Source, load_parts  # noqa: E402
 from convert.metrics import unit  # noqa: E402
-from convert.networks.mobile_face_net import mobile_face_net  # noqa: E402
 from convert.networks.shape_of_sound_voice import shape_of_sound_voice  # noqa: E402
 from tests.tiny_encoders import tiny_encoders  # noqa: E402
 
@@ -197,10 +196,11 @@ def test_what_was_trained_bears_the_published_names(shared, tmp_path):
     assert [_differing(network, roles[role]) for role, network in others.items()] == [0, 0]
     with pytest.raises(ConfigError, match="--start ir50: must be LAYOUT=FILE"):
         start_from(others, "ir50")
-    with pytest.raises(InputError, match="layout ir50 has none of voice_encoder"):
+    with pytest.raises(ConfigError, match="this layout has no voice_encoder"):
         start_from({"voice_encoder": other.voice}, f"ir50={tmp_path / 'ir50.npz'}")
+    student = build_networks("small").voice
     with pytest.raises(InputError, match="is not the network that is trained; see --networks"):
-        start_from({"face_encoder": mobile_face_net()}, f"ir50={tmp_path / 'ir50.npz'}")
+        start_from({"voice_encoder": student}, f"resnetse34l={tmp_path / 'resnetse34l.npz'}")
 
 
 def _differing(one, other) -> int:
