@@ -45,6 +45,7 @@ class Case:
     layout: str
     originals: Callable[[Arrays], Arrays]
     options: tuple[str, ...] = ()
+    sees: bool = False  # faces, which are rendered for it
 
 
 def traced(network: torch.nn.Module, x: np.ndarray, wanted: str, axes: dict[int, tuple]) -> Arrays:
@@ -127,13 +128,13 @@ def heads(tensors: Arrays) -> Arrays:
 
 
 CASES = (
-    Case("Shape of Sound, made-up weights", "shape-of-sound", shape_of_sound),
+    Case("Shape of Sound, made-up weights", "shape-of-sound", shape_of_sound, sees=True),
     Case("Speech2Face's voice encoder, made-up weights", "speech2face-voice", speech2face_voice,
          ("--samples", "2", "--memory", "12")),
     Case("Speech2Face's face decoder, made-up weights", "speech2face-decoder", speech2face_decoder,
          ("--samples", "4")),
     Case("x-vector, trained weights", "x-vector", x_vector),
-    Case("MobileFaceNet, trained weights", "mobilefacenet", mobile_face_net),
+    Case("MobileFaceNet, trained weights", "mobilefacenet", mobile_face_net, sees=True),
     Case("CelebA decoder, trained weights", "celeba-decoder", celeba),
     Case("Association heads, trained weights", "association-heads", heads),
 )  # fmt: skip
@@ -150,10 +151,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         people = Path(folder) / "rendered_people"
         people.mkdir()
-        render_people(args.shared / "data" / "makehuman" / "slim_z.npz", people)
-        for case in CASES:
-            if args.only in (None, case.layout):
-                missed |= _page(case, args.shared / "data", people)
+        cases = [case for case in CASES if args.only in (None, case.layout)]
+        if any(case.sees for case in cases):
+            render_people(args.shared / "data" / "makehuman" / "slim_z.npz", people)
+        for case in cases:
+            missed |= _page(case, args.shared / "data", people)
     return missed
 
 
@@ -185,9 +187,11 @@ def _page(case: Case, data: Path, people: Path) -> int:
         original = Path(folder) / "original.npz"
         np.savez(original, **case.originals(read_tensors(checkpoint)))
         options = ["--layout", case.layout, "--original", str(original), "--title", case.title]
-        options += ["--voices", str(data / "voices"), "--faces", str(people)]
+        options += ["--voices", str(data / "voices")]
+        options += ["--faces", str(people)] if case.sees else []
         if trained:  # made-up weights tell nobody apart
-            options += ["--speakers", str(data / "voices"), "--people", str(people)]
+            options += ["--speakers", str(data / "voices")]
+            options += ["--people", str(people)] if case.sees else []
         return convert(
             ["parity", str(checkpoint), *options, *case.options, "--out",
              str(DOCS / f"{case.layout}.md")]

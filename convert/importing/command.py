@@ -39,7 +39,7 @@ def add_command(commands: Commands) -> None:
     for name, default in (("mean", "0"), ("std", "1")):
         command.add_argument(
             f"--{name}", type=_numbers, default=default, metavar="R,G,B",
-            help=f"{name} that a SavedModel or ONNX network's input is normalised with ({default})",
+            help=f"{name} of pictures that a SavedModel or ONNX face network was trained with",
         )  # fmt: skip
     command.add_argument("--licence", default="not stated; ask who trained it", help="for the card")
     add_options(command)
@@ -187,11 +187,12 @@ def run_distil(args: argparse.Namespace) -> int:
     same_run(work, about)
     tf.keras.utils.set_random_seed(args.seed)
     network = student.build()
-    before = distillation.agreement(teacher, network, held_out)
+    given, wanted = distillation.held_out_pairs(teacher, held_out, work / "held_out")
+    before = distillation.agreement(network, given, wanted)
     distillation.distil(
         teacher, network, inputs, args.pool, args.batch, args.steps, args.seed, work
     )
-    after = distillation.agreement(teacher, network, held_out)
+    after = distillation.agreement(network, given, wanted)
     network.save(args.out)
     print("cosine with the teacher on held-out inputs, untrained and now:")
     for name, was, now in zip(("plain", "without the teacher's mean"), before, after, strict=True):

@@ -30,7 +30,7 @@ from .calibration import PICTURES, SOUNDS, found, read_face, real
 
 SHORTEST_S = 3.0  # of a random crop; what a device hears is seldom shorter
 RATE = 16000  # Hz
-HELD_OUT = 16  # inputs the student is measured on, of files it is not trained on where there are
+HELD_OUT = 16  # inputs that a student is measured on
 SHARD = 64  # of the teacher's answers, kept as one file
 THREADS = 4  # that read files
 LEARNING_RATE = 2e-3  # at the start; it falls to nothing along a cosine
@@ -190,20 +190,20 @@ def start_from_statistics(student: Any, wanted: Float32) -> None:
     last.set_weights(values)
 
 
-def agreement(
-    teacher: Any, student: Any, inputs: Inputs, count: int = HELD_OUT
-) -> tuple[float, float]:
-    """Return how alike the embeddings of both are for the first `count` inputs.
+def held_out_pairs(teacher: Any, inputs: Inputs, folder: Path) -> tuple[list[Float32], Float32]:
+    """Return inputs to measure a student on, and the teacher's embeddings of them (n, d)."""
+    wanted = answers(teacher, inputs, HELD_OUT, folder)
+    return [inputs(i)[None] for i in range(HELD_OUT)], wanted
+
+
+def agreement(student: Any, given: list[Float32], wanted: Float32) -> tuple[float, float]:
+    """Return how alike a student's embeddings and its teacher's (n, d) are.
 
     Returns:
         Their mean cosine, and the same after the teacher's mean is taken out of both: what is left
         is what tells inputs apart, of which a constant would know nothing.
     """
-    given = [inputs(i)[None] for i in range(count)]
-    wanted, told = (
-        np.concatenate([np.asarray(network(x, training=False)["embedding"]) for x in given])
-        for network in (teacher, student)
-    )
+    told = np.concatenate([np.asarray(student(x, training=False)["embedding"]) for x in given])
     centre = wanted.mean(axis=0)
     plain, centred = (
         float((unit(wanted - c) * unit(told - c)).sum(axis=1).mean()) for c in (0.0, centre)

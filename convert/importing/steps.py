@@ -60,7 +60,7 @@ class Options:
     whole: bool = False  # int8 throughout, even where a floating-point tail is better
     min_cosine: float = 0.98  # of int8 and float embeddings, mean
     min_psnr_db: float = 32.0  # of int8 and float portraits, mean
-    mean: tuple[float, ...] = (0.0,)  # a SavedModel or ONNX network wants (input - mean) / std
+    mean: tuple[float, ...] = (0.0,)  # a SavedModel or ONNX face network wants (image - mean) / std
     std: tuple[float, ...] = (1.0,)
 
 
@@ -186,8 +186,9 @@ def _convert_graph(
             onnx_to_saved_model(source.path, saved)
         shape = refuse_reaching(saved)
         samples = samples_for(source.layout, role, shape[-1], options)
+        mean, std = (options.mean, options.std) if role == "face_encoder" else ((0.0,), (1.0,))
         made = graph_to_int8(
-            saved, role, samples.calibration, options.mean, options.std, folder, options.memory_gib
+            saved, role, samples.calibration, mean, std, folder, options.memory_gib
         )
     info = model_info(made.path)
     if for_device:
