@@ -18,6 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.commands.run import open_sinks
+from edge.config import DeviceConfig
+from edge.sinks import Sink
+from edge.sinks.journal import JournalSettings
 from edge.sinks.journal_query import read_events
 from tests.notify_socket import NotifySocket, notify_socket
 from tests.sound_server import sound_server
@@ -145,6 +149,18 @@ def test_a_file_that_ended_says_what_no_sink_kept(device: Path, tmp_path: Path) 
     assert error.splitlines()[-1] == (
         f"earsight: error: events were lost: journal {count}; see the warnings above"
     )
+
+
+def test_the_page_opens_when_there_is_a_journal_to_show(tmp_path: Path) -> None:
+    config = DeviceConfig(journal=JournalSettings(folder=str(tmp_path / "journal"), keep_free_mb=0))
+    seen: list[tuple[Any, ...]] = []
+
+    def open_page() -> list[Sink]:
+        seen.append(read_events(tmp_path / "journal"))
+        return []
+
+    open_sinks(config, open_page).close()
+    assert seen == [()]
 
 
 class Listening:

@@ -161,6 +161,17 @@ def test_a_page_that_was_left_alone_finds_the_daemon_again(
     del browser.faults[faults:]  # that nobody was there is what the browser has to say
 
 
+def test_a_microphone_that_is_missing_is_told(browser: Browser, tmp_path: Path) -> None:
+    pytest.importorskip("pyaudio")
+    daemon = DaemonProcess(
+        tmp_path, None, "127.0.0.1:0", EARSIGHT_AUDIO__DEVICE="name:no such microphone"
+    )
+    with browser.page(daemon.address) as page:
+        page.wait_for_selector("#alarm:has-text('Not listening yet: no microphone name:no such')")
+        page.wait_for_selector("#state[data-state=waiting]")
+    daemon.stop()
+
+
 def test_a_token_is_typed_once(browser: Browser, speech: Path, tmp_path: Path) -> None:
     daemon = DaemonProcess(tmp_path, speech, "0.0.0.0:0")
     port = daemon.address.rstrip("/").rpartition(":")[2]

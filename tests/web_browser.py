@@ -38,12 +38,19 @@ def write_speech(path: Path, minutes: float) -> None:
 
 
 class DaemonProcess:
-    """`earsight run --web` on a sound file, with a state folder of its own."""
+    """`earsight run --web` with a state folder of its own."""
 
-    def __init__(self, folder: Path, speech: Path, web: str) -> None:
+    def __init__(self, folder: Path, speech: Path | None, web: str, **environment: str) -> None:
+        """Listen to a sound file, or to the microphone of the configuration."""
+        source = [] if speech is None else ["--input", speech]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge", "run", "--input", speech, "--web", web],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder)},
+            [sys.executable, "-m", "edge", "run", *source, "--web", web],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "STATE_DIRECTORY": str(folder),
+                **environment,
+            },
             stderr=subprocess.PIPE,
             text=True,
         )

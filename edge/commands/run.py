@@ -75,7 +75,7 @@ def makers(
         return page.tap(found) if page and config.web.enabled else found
 
     def sinks(config: DeviceConfig) -> Fanout:
-        return open_sinks(config, page.follow(config) if page else [])
+        return open_sinks(config, (lambda: page.follow(config)) if page else list)
 
     return Makers(load, _bundle, _ear, source, sinks, rehearse=capacity.rehearse)
 
@@ -92,8 +92,12 @@ def _with_options(effective: Effective, args: Namespace) -> Effective:
     return Effective(config, origins)
 
 
-def open_sinks(config: DeviceConfig, more: Iterable[Sink] = ()) -> Fanout:
+def open_sinks(config: DeviceConfig, more: Callable[[], Iterable[Sink]]) -> Fanout:
     """Open every sink that is enabled, and more; a disk that is not ready is waited for.
+
+    Args:
+        config: says which.
+        more: opens the page, which shows the journal: called when that is open.
 
     Raises:
         ConfigError: a setting cannot work.
@@ -105,7 +109,7 @@ def open_sinks(config: DeviceConfig, more: Iterable[Sink] = ()) -> Fanout:
         if config.journal.enabled
         else None
     )
-    others = [*more]
+    others = [*more()]
     if config.stdout.enabled:
         others.append(JsonlSink())
     if config.mqtt.enabled:
