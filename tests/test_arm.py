@@ -56,7 +56,7 @@ def test_the_same_is_the_same(here: dict[str, Any]) -> None:
     assert difference.faults == ()
     assert difference.least_cosine == 1.0
     assert difference.rankings_alike == difference.best_alike == difference.utterances == 1
-    assert difference.least_psnr == 99.0
+    assert (difference.least_psnr, difference.overtaken) == (99.0, 0.0)
 
 
 def test_small_differences_are_counted_and_forgiven(here: dict[str, Any]) -> None:
@@ -71,6 +71,7 @@ def test_small_differences_are_counted_and_forgiven(here: dict[str, Any]) -> Non
     assert difference.faults == ()
     assert difference.least_cosine == pytest.approx(0.99)
     assert (difference.best_alike, difference.rankings_alike) == (1, 0)
+    assert difference.overtaken == pytest.approx(NEAR_TIE / 2)
     assert difference.largest_trait == pytest.approx({"female": 0.05, "f0_hz": 4.0})
     assert difference.least_psnr == pytest.approx(20 * np.log10(255))
 

@@ -27,6 +27,7 @@ class Difference:
     mean_cosine: float
     best_alike: int  # utterances whose best face is the same
     rankings_alike: int  # utterances whose five best faces are the same, in order
+    overtaken: float  # largest score by which a face stands behind one that it was before
     largest_trait: Mapping[str, float]  # trait → largest absolute difference
     least_psnr: float  # of the portraits, dB
     faults: tuple[str, ...]  # what must not differ, and does
@@ -55,6 +56,7 @@ def compare(reference: Mapping[str, Any], found: Mapping[str, Any]) -> Differenc
         mean_cosine=float(np.mean(cosines)) if cosines else 0.0,
         best_alike=sum(_ids(a)[0] == _ids(b)[0] for _, a, b in pairs),
         rankings_alike=sum(_ids(a) == _ids(b) for _, a, b in pairs),
+        overtaken=max((_overtaken(a["ranking"], b["ranking"]) for _, a, b in pairs), default=0.0),
         largest_trait=_largest(pairs),
         least_psnr=min((_psnr(a["portrait"], b["portrait"]) for _, a, b in pairs), default=0.0),
         faults=tuple(faults),
@@ -77,12 +79,15 @@ def _faults(ours: Any, theirs: Any, cosine: float) -> Iterator[str]:
 
 def _same_order(ours: Any, theirs: Any) -> bool:
     """Tell whether two rankings agree: faces nearer than NEAR_TIE may stand in either order."""
-    scores = dict(ours)
-    last = ours[-1][1]
+    best = dict(ours).get(theirs[0][0], ours[-1][1])
+    return _overtaken(ours, theirs) <= NEAR_TIE and abs(best - ours[0][1]) <= NEAR_TIE
+
+
+def _overtaken(ours: Any, theirs: Any) -> float:
+    """Return the largest step upwards of our scores in their order."""
+    scores, last = dict(ours), ours[-1][1]
     values = [scores.get(face, last) for face, _ in theirs]
-    return all(b <= a + NEAR_TIE for a, b in itertools.pairwise(values)) and (
-        abs(values[0] - ours[0][1]) <= NEAR_TIE
-    )
+    return max([0.0, *(b - a for a, b in itertools.pairwise(values))])
 
 
 def _ids(heard: Any) -> list[str]:

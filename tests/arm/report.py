@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.arm.compare import LEAST_COSINE, NEAR_TIE, SHARE, TRAITS
 
 if TYPE_CHECKING:
+    from tests.arm.compare import Difference
     from tests.arm.trial import Cost, Run
 
 HEAD = """\
@@ -19,14 +20,16 @@ a Raspberry Pi is, its sound hardware and its kernel are not shown by any of thi
 
 On 64 bits earsight is installed as on a Pi, by `install.sh` from a signed stick made for that
 processor and Python. For 32 bits there are no wheels of NumPy, Pillow and cffi, which are Debian's
-here, nor of {sources}, which are compiled for it.
+here, nor of {sources}, which are compiled for it. The sheet that
+`--out` draws needs a later Pillow than that, and is drawn on 64 bits only.
 
 The reference is the same interpreter on x86-64 with the same {recordings} recordings: ALSA's
 "Front, Center" and, where they are at hand, readers of LibriSpeech. int8 kernels may round
 otherwise on ARM, so embeddings must agree to a cosine of {cosine}, traits to what they are worth
 (probabilities to {trait}, other values to {share:.0%}), and the ranking of the sample gallery in
 its order; two faces whose scores differ by less than {tie} may stand either way. "Alike" counts
-the utterances in which none stands otherwise.
+the utterances in which none stands otherwise; "others by", how far apart in score those stood
+that changed places.
 """
 
 
@@ -54,8 +57,13 @@ def _table(runs: Sequence[Run]) -> Iterator[str]:
         yield (
             f"| {run.root.name} | {found['python']}, {found['numpy']} | {found['runtime']} "
             f"| {d.utterances} | {d.least_cosine:.4f} | {d.mean_cosine:.4f} "
-            f"| {d.best_alike} alike | {d.rankings_alike} alike | {d.least_psnr:.1f} |"
+            f"| {d.best_alike} alike | {_rankings(d)} | {d.least_psnr:.1f} |"
         )
+
+
+def _rankings(d: Difference) -> str:
+    alike = f"{d.rankings_alike} alike"
+    return alike if not d.overtaken else f"{alike}, others by {d.overtaken:.4f}"
 
 
 def _details(runs: Sequence[Run]) -> Iterator[str]:
@@ -67,7 +75,7 @@ def _details(runs: Sequence[Run]) -> Iterator[str]:
         yield f"- imports: {', '.join(run.found['budget'])}"
         yield f"- golden features equal: {run.found['golden']}"
         yield f"- largest difference of traits: {traits}"
-        yield f"- `earsight hear`: {run.hear}"
+        yield f"- `earsight hear --json`, exit code and utterances: {run.hear}"
         yield f"- captured from this machine's sound server, correlation: {captured}"
         yield f"- `earsight doctor --quick`, where no microphone is: {run.doctor}"
         yield f"- faults: {'; '.join(run.faults) or 'none'}"
@@ -81,7 +89,7 @@ def _processor_time(runs: Sequence[Run]) -> Iterator[str]:
     for before, run in zip((None, *runs), runs, strict=False):
         name = run.root.name
         if before is None or before.root is not run.root:
-            yield f"| {name}: unpacked, installed | {_cost(run.made)} |"
+            yield f"| {name}: unpacked unless it was there, installed | {_cost(run.made)} |"
         yield f"| {name}, {run.found['runtime']}: all of the above | {_cost(run.took)} |"
 
 

@@ -142,9 +142,10 @@ def try_interpreter(
         raise SystemExit(f"{root.name}, {runtime}: {done.stderr[-2000:]}")
     found = json.loads(done.stdout)
     recording = f"/mnt/earsight/{recordings[-1].name}"
-    out = f"/mnt/earsight/out-{runtime}"
-    heard = inside("-m", "edge", "hear", "--json", "--out", out, recording, shared=own)
-    doctor = inside("-m", "edge", "doctor", "--json", "--quick")
+    # the sheet needs a later Pillow than Debian 12's
+    out = ("--out", f"/mnt/earsight/out-{runtime}") if root.wheels else ()
+    heard = inside("-m", "edge", "hear", "--json", *out, recording, shared=own)
+    doctor = inside("-m", "edge", "doctor", "--json", "--quick", shared=own)
     likeness = capture(inside, shared)
     (shared / f"found-{runtime}.json").write_text(done.stdout)
     return Run(
@@ -218,4 +219,6 @@ def summary(done: subprocess.CompletedProcess[str]) -> str:
 
 def findings(done: subprocess.CompletedProcess[str]) -> str:
     """Return doctor's verdicts."""
+    if not done.stdout:
+        raise SystemExit(f"doctor says nothing: {done.stderr[-2000:]}")
     return ", ".join(f"{item['check']} {item['status']}" for item in json.loads(done.stdout))
