@@ -229,6 +229,31 @@ def test_keras_files_bring_their_own_network(own_network, tmp_path, suffix):
     np.testing.assert_allclose(loaded(x)["embedding"], own_network(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [".keras", "folder"])
+def test_own_networks_become_a_bundle_that_keeps_the_contract(own_network, tmp_path, kind):
+    from edge.audio.logmel import LogMelSpec
+    from edge.bundle import load_bundle
+
+    tf.keras.utils.set_random_seed(2)
+    layers = tf.keras.layers
+    spec = LogMelSpec()
+    given = layers.Input((spec.frames, spec.mels, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, 4, activation="relu")(given))
+    networks = {"voice": tf.keras.Model(given, layers.Dense(16)(x)), "face": own_network}
+    paths = {name: tmp_path / f"{name}{kind if kind != 'folder' else ''}" for name in networks}
+    for name, network in networks.items():
+        if kind == "folder":
+            tf.saved_model.save(network, str(paths[name]))
+        else:
+            network.save(paths[name])
+    out = tmp_path / "own.bundle"
+    assert main(["import", str(paths["voice"]), "--layout", "voice", "--add",
+                 f"face={paths['face']}", "--mean", "0.5,0.5,0.5", "--samples", "4",
+                 "--min-cosine", "0.9", "--out", str(out)]) == 0  # fmt: skip
+    features = load_bundle(out).manifest.models["voice_encoder"].inputs["features"]
+    assert (features.scale, features.zero_point) == (1 / 32, 0)
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 def test_keras_files_with_code_in_them_are_refused(tmp_path, suffix):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.audio.frontend import FrontendSpec, encoder_input
-from edge.audio.logmel import INPUT_SCALE
+from edge.audio.logmel import INPUT_SCALE, LogMelSpec
 from edge.errors import InputError
 from edge.types import Float32, Int8, UInt8
 
@@ -53,7 +53,11 @@ def voices(folder: Path | None, spec: FrontendSpec, count: int) -> Samples:
         sounds = [read_recording(path).samples for path in paths]
         source = _about(folder, len(paths))
     clips = [real(encoder_input(sound, spec)) for sound in sounds]
-    return _halves(np.stack([clip[len(clip) // 2] for clip in clips]), count, source)
+    middle = np.stack([clip[len(clip) // 2] for clip in clips])
+    if isinstance(spec, LogMelSpec):
+        # feature codes are the model's input as they are: its range must be all of theirs
+        middle[0, 0, :2, 0] = -128 * INPUT_SCALE, 127 * INPUT_SCALE
+    return _halves(middle, count, source)
 
 
 def faces(folder: Path | None, count: int) -> Samples:
