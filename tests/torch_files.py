@@ -156,7 +156,9 @@ def speech2face_decoder_tensors() -> dict[str, np.ndarray]:
         name = f"texture_gen.{2 * n}"
         shapes |= {f"{name}.weight": (given, made, 6, 6), f"{name}.bias": (made,)}
     shapes |= {"texture_gen.8.weight": (3, 32, 1, 1), "texture_gen.8.bias": (3,)}
-    return _made_up(shapes.items())
+    made = _made_up(shapes.items())
+    made["mlp.0.weight"] *= np.float32(np.sqrt(4096))  # its inputs are small: of unit length
+    return made
 
 
 def vgg_face_tensors() -> dict[str, np.ndarray]:
