@@ -23,7 +23,7 @@ demo: ## hear the voice of ALSA's test sounds and guess its face, into out/
 test: lint ## install everything, then every check and test
 	$(BIN)/pytest
 
-test-arm: setup ## ARM roots under emulation, compared with x86, into docs/arm.md; an hour
+test-arm: setup ## ARM roots under emulation, compared with x86, into docs/arm.md; half an hour
 	@firmware_cfg/prepare.sh machines
 	$(BIN)/python -m tests.arm.run --report docs/arm.md
 
