@@ -11,6 +11,8 @@ from typing import Any
 
 from edge.audio.compressed_stft import CompressedStftSpec
 
+from .torch_layers import batch_norm
+
 DIM = 4096  # of VGG-Face's fc7
 # channels, stride, and whether time is halved after it; every kernel is 4 x 4 without padding
 CONVOLUTIONS = (
@@ -19,7 +21,6 @@ CONVOLUTIONS = (
 )  # fmt: skip
 LAST = (512, 1, 57)  # channels, time, frequency that the first dense layer sees
 STUDENT = ((64, 2), (128, 2), (128, 1), (256, 2), (256, 1), (256, 1), (512, 2), (512, 1))
-EPSILON = 1e-5
 
 
 def speech2face_voice(spec: CompressedStftSpec | None = None, rectified: bool = False) -> Any:
@@ -40,7 +41,7 @@ def speech2face_voice(spec: CompressedStftSpec | None = None, rectified: bool = 
         x = layers.Conv2D(channels, 4, stride, name=f"conv{number}")(x)
         if number == last:
             x = layers.AveragePooling2D((x.shape[1], 1))(x)
-        x = layers.BatchNormalization(epsilon=EPSILON, name=f"bn{number}")(layers.ReLU()(x))
+        x = batch_norm(layers.ReLU()(x), f"bn{number}")
         x = layers.MaxPooling2D((2, 1))(x) if halved else x
     x = layers.Dense(DIM, activation="relu", name="fc1")(layers.Flatten()(x))
     x = layers.Dense(DIM, activation="relu" if rectified else None, name="fc2")(x)
@@ -74,5 +75,4 @@ def speech2face_student(spec: CompressedStftSpec | None = None) -> Any:
 def _norm_relu(x: Any, name: str) -> Any:
     import tensorflow as tf
 
-    layers = tf.keras.layers
-    return layers.ReLU()(layers.BatchNormalization(epsilon=EPSILON, name=name)(x))
+    return tf.keras.layers.ReLU()(batch_norm(x, name))

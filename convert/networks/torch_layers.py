@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 EPSILON = 1e-5  # of batch normalisation; Keras has 1e-3
+MOMENTUM = 0.9  # PyTorch's 0.1; Keras' 0.99 takes thousands of steps to forget where it began
 
 
 def convolution(
@@ -44,7 +45,7 @@ def batch_norm(x: Any, name: str) -> Any:
     """Normalise each channel with the statistics of training."""
     import tensorflow as tf
 
-    return tf.keras.layers.BatchNormalization(epsilon=EPSILON, name=name)(x)
+    return tf.keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=name)(x)
 
 
 def normalise(image: Any, mean: tuple[float, ...], std: tuple[float, ...]) -> Any:
