@@ -50,7 +50,7 @@ def speech2face_voice(spec: CompressedStftSpec | None = None, rectified: bool = 
 
 
 def speech2face_student(spec: CompressedStftSpec | None = None) -> Any:
-    """Build the student: the same input and output, depthwise separable, 5.4 M parameters.
+    """Build the student: the same input and output, depthwise separable, 4.8 M parameters.
 
     Time and frequency are averaged together at the end, which is what removes the large dense
     layer; frequency is told apart by then, as each of the 512 channels has seen most of it.
