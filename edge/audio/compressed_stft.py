@@ -10,15 +10,15 @@ between machines, nine digits below what an int8 input can tell.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from ..errors import InputError
 from ..types import Float32
+from .clip import TiledClip
+from .fingerprint import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class CompressedStftSpec:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 that a bundle keeps of its front-end, as 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return fingerprint(self)
 
 
 class CompressedStft:
@@ -56,13 +56,13 @@ class CompressedStft:
     def __init__(self, spec: CompressedStftSpec | None = None) -> None:
         self.spec = spec = spec or CompressedStftSpec()
         self._hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.window) / spec.window)
-        self._clip = np.zeros(spec.samples, np.float64)
+        self._clip = TiledClip(spec.samples, np.float64)
         self._features = np.zeros(spec.shape, np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Forget every sample."""
-        self._filled = 0  # samples known
+        self._clip.clear()
         self._done = 0  # frames computed
 
     def feed(self, samples: Float32) -> None:
@@ -74,9 +74,7 @@ class CompressedStft:
         if not np.isfinite(samples).all():
             self.reset()
             raise InputError("sound holds NaN or infinite samples; check the recording")
-        count = min(len(samples), self.spec.samples - self._filled)
-        self._clip[self._filled : self._filled + count] = samples[:count]
-        self._filled += count
+        self._clip.add(samples)
         self._advance()
 
     def finish(self) -> Float32:
@@ -85,12 +83,7 @@ class CompressedStft:
         Raises:
             InputError: nothing was fed.
         """
-        if not self._filled:
-            raise InputError("sound without a single sample; record a longer one")
-        self._clip[self._filled :] = np.resize(self._clip[: self._filled], self.spec.samples)[
-            self._filled :
-        ]
-        self._filled = self.spec.samples
+        self._clip.tile()
         self._advance()
         self.reset()
         return self._features.copy()
@@ -98,10 +91,10 @@ class CompressedStft:
     def _advance(self) -> None:
         """Compute the frames whose samples are all known."""
         spec = self.spec
-        count = (self._filled - spec.window) // spec.hop + 1
+        count = (self._clip.filled - spec.window) // spec.hop + 1
         if count <= self._done:
             return
-        known = self._clip[self._done * spec.hop : self._filled]
+        known = self._clip.samples[self._done * spec.hop : self._clip.filled]
         frames = np.lib.stride_tricks.sliding_window_view(known, spec.window)[:: spec.hop]
         spectrum = np.fft.rfft(frames * self._hann, spec.fft)
         if spec.channels == "magnitude_phase":

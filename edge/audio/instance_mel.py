@@ -13,10 +13,8 @@ to the last bit on every machine.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +23,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..types import Float32
+from .clip import TiledClip
+from .fingerprint import fingerprint
 from .logarithm import exact_log
 from .mel import mel_triangles
 from .mel_stream import MelStream
@@ -61,10 +61,7 @@ class InstanceMelSpec:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 that a bundle keeps of its front-end, as 64 hexadecimal digits."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        for table in (hamming(self), mel_weights(self)):
-            digest.update(np.round(table * 2**20).astype("<i4").tobytes())
-        return digest.hexdigest()
+        return fingerprint(self, hamming(self), mel_weights(self))
 
 
 def hamming(spec: InstanceMelSpec) -> Float64:
@@ -85,7 +82,7 @@ class InstanceMel:
     def __init__(self, spec: InstanceMelSpec | None = None) -> None:
         self.spec = spec = spec or InstanceMelSpec()
         self._stream = MelStream(hamming(spec), mel_weights(spec), spec.hop, spec.fft)
-        self._clip = np.zeros(spec.samples, np.float32)
+        self._clip = TiledClip(spec.samples, np.float32)
         self._edge = spec.window // 2  # samples that the first and last frames reach beyond
         self.reset()
 
@@ -93,7 +90,7 @@ class InstanceMel:
         """Forget every sample."""
         self._stream.reset()
         self._energies: list[Float32] = []
-        self._filled = 0  # samples known
+        self._clip.clear()
         self._taken = 0  # samples given to the stream
 
     def feed(self, samples: Float32) -> None:
@@ -102,9 +99,7 @@ class InstanceMel:
         Raises:
             InputError: if a sample is not finite or absurdly large; the front-end is then reset.
         """
-        count = min(len(samples), self.spec.samples - self._filled)
-        self._clip[self._filled : self._filled + count] = samples[:count]
-        self._filled += count
+        self._clip.add(samples)
         self._advance()
 
     def finish(self) -> Float32:
@@ -113,26 +108,22 @@ class InstanceMel:
         Raises:
             InputError: nothing was fed, or a sample is not finite.
         """
-        if not self._filled:
-            raise InputError("sound without a single sample; record a longer one")
-        self._clip[self._filled :] = np.resize(self._clip[: self._filled], self.spec.samples)[
-            self._filled :
-        ]
-        self._filled = self.spec.samples
+        self._clip.tile()
         self._advance()
-        self._push(self._clip[-2 : -self._edge - 2 : -1])
+        self._push(self._clip.samples[-2 : -self._edge - 2 : -1])
         energies = np.concatenate([*self._energies, self._flush()])
         self.reset()
         return self._normalise(energies)[..., None]
 
     def _advance(self) -> None:
         """Give the stream what it can have, after the reflected start."""
-        if self._filled <= self._edge:
+        clip = self._clip
+        if clip.filled <= self._edge:
             return
         if not self._taken:
-            self._push(self._clip[self._edge : 0 : -1])
-        self._push(self._clip[self._taken : self._filled])
-        self._taken = self._filled
+            self._push(clip.samples[self._edge : 0 : -1])
+        self._push(clip.samples[self._taken : clip.filled])
+        self._taken = clip.filled
 
     def _push(self, samples: Float32) -> None:
         try:

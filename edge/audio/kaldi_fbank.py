@@ -13,10 +13,8 @@ same to the last bit on every machine.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +23,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..types import Float32
+from .fingerprint import fingerprint
 from .logarithm import exact_log
 from .mel import MelBank
 from .spectrum import PowerSpectrum
@@ -63,10 +62,7 @@ class KaldiFbankSpec:
 
     def fingerprint(self) -> str:
         """Return the SHA-256 that a bundle keeps of its front-end, as 64 hexadecimal digits."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        for table in (hamming(self), mel_weights(self)):
-            digest.update(np.round(table * 2**20).astype("<i4").tobytes())
-        return digest.hexdigest()
+        return fingerprint(self, hamming(self), mel_weights(self))
 
 
 def hamming(spec: KaldiFbankSpec) -> Float64:
