@@ -1,10 +1,12 @@
-"""A few made-up people under the published names: VoxCeleb1's voices, VGGFace's faces, the lists.
+"""A few people under the published names: VoxCeleb1's voices, VGGFace's faces, the lists.
 
-Somebody's pitch and the colour of the face say the same, so that there is something to learn.
+Unless people are given, they are made up: somebody's pitch and the colour of the face say the same,
+so that there is something to learn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,16 @@ from edge.audio.file import pack_wav
 HEADER = "VoxCeleb1_ID,VGGFace1_ID,Gender,Nationality,Set\n"
 SPLITS = {"val": "AB", "test": "CDE", "train": "FGHKLM"}
 VIDEOS = ("59-3D0HIDAc", "hisw7lDJQp4")
+PICTURES = (1, 17, 344)  # their numbers
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What is known of a person: as many recordings and pictures as there are names for."""
+
+    female: bool
+    sounds: Sequence[np.ndarray]  # float32 -1..1 at 16 kHz
+    pictures: Sequence[np.ndarray]  # (h, w, 3) uint8
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,6 @@ class Somebody:
     voice: str
     face: str
     female: bool
-    trait: float  # 0..1
 
     @property
     def voices(self) -> list[str]:
@@ -35,12 +46,21 @@ class Somebody:
     @property
     def faces(self) -> list[str]:
         """Return the names of the pictures."""
-        return [f"{self.face}/{number:08d}.jpg" for number in (1, 17, 344)]
+        return [f"{self.face}/{number:08d}.jpg" for number in PICTURES]
 
 
-def lay_out(root: Path, per_letter: int = 2) -> dict[str, list[Somebody]]:
-    """Write `root`/vox1/wav, `root`/vgg and `root`/lists; return who is in which split."""
+def lay_out(
+    root: Path, per_letter: int = 2, likenesses: Sequence[Likeness] = ()
+) -> dict[str, list[Somebody]]:
+    """Write `root`/vox1/wav, `root`/vgg and `root`/lists; return who is in which split.
+
+    Args:
+        root: made here.
+        per_letter: people whose names begin with each of the eleven letters.
+        likenesses: of all of them, or nothing.
+    """
     rng = np.random.default_rng(5)
+    given = iter(likenesses)
     everybody: dict[str, list[Somebody]] = {}
     number = 10_000
     (root / "lists").mkdir(parents=True)
@@ -49,34 +69,44 @@ def lay_out(root: Path, per_letter: int = 2) -> dict[str, list[Somebody]]:
         for i, letter in enumerate(letters * per_letter):
             number += 1
             name = f"{letter}._{split.title()}_{i}"
-            people.append(Somebody(f"id{number}", name, i % 2 == 0, float(rng.random())))
+            likeness = next(given, None)
+            if likeness is None:
+                likeness = _made_up(i % 2 == 0, rng)
+            people.append(Somebody(f"id{number}", name, likeness.female))
+            _write(root, people[-1], likeness)
         everybody[split] = people
         rows = [f"{p.voice},{p.face},{'fm'[not p.female]},USA,dev\n" for p in people]
         unused = f"id{number + 500},{split}_nobody,m,India,none\n"
         (root / "lists" / f"vox1_{split}.csv").write_text(HEADER + "".join(rows) + unused)
-        for person in people:
-            _write(root, person, rng)
     for split in ("val", "test"):
         for name, text in _lists(everybody[split], split, rng):
             (root / "lists" / name).write_text(text)
     return everybody
 
 
-def _write(root: Path, person: Somebody, rng: np.random.Generator) -> None:
-    for name in person.voices:
-        path = root / "vox1" / "wav" / name
-        path.parent.mkdir(parents=True)
-        f0 = (180.0 if person.female else 95.0) * (1 + 0.5 * person.trait)
+def _made_up(female: bool, rng: np.random.Generator) -> Likeness:
+    trait = float(rng.random())
+    sounds, pictures = [], []
+    for _ in VIDEOS:
+        f0 = (180.0 if female else 95.0) * (1 + 0.5 * trait)
         phase = np.cumsum(f0 * (1 + 0.02 * rng.normal(size=24_000)) / 16_000)
         tone = sum(np.sin(2 * np.pi * k * phase) / k for k in range(1, 20))
-        noise = rng.normal(0, 0.05, len(phase))
-        path.write_bytes(pack_wav((0.15 * (tone + noise)).astype(np.float32)))
-    for name in person.faces:
+        sounds.append(0.15 * (tone + rng.normal(0, 0.05, len(phase))))
+    for _ in PICTURES:
+        pixels = np.array([255 * female, 255 * trait, 128]) + rng.normal(0, 25, (128, 128, 3))
+        pictures.append(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Likeness(female, sounds, pictures)
+
+
+def _write(root: Path, person: Somebody, likeness: Likeness) -> None:
+    for name, sound in zip(person.voices, likeness.sounds, strict=True):
+        path = root / "vox1" / "wav" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(pack_wav(np.asarray(sound, np.float32)))
+    for name, pixels in zip(person.faces, likeness.pictures, strict=True):
         path = root / "vgg" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        colour = np.array([255 * person.female, 255 * person.trait, 128])
-        pixels = colour + rng.normal(0, 25, (128, 128, 3))
-        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+        Image.fromarray(pixels).save(path)
 
 
 def _lists(people: list[Somebody], split: str, rng: np.random.Generator):

@@ -123,6 +123,50 @@ def test_the_device_hears_with_it(
     assert 2 <= len(result["utterances"][0]["matches"]) <= 4
 
 
+def test_the_population_as_voxceleb_gives_the_papers_table(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rendered people under the published names: train, convert, and evaluate on the lists."""
+    from convert.cli import main
+    from convert.population.people import load_people
+    from convert.population.pictures import load_pictures
+    from convert.population.voices.clips import load_clips
+    from tests.fake_voxceleb import Likeness, lay_out
+    from tests.tiny_encoders import tiny_encoders
+
+    audio, owners = load_clips(work / "voices")
+    pictures = load_pictures(work / "faces")
+    women = {person.id for person in load_people(work / "people.jsonl") if not person.male}
+    likenesses = [
+        Likeness(name in women, audio[owners == name] / 32768.0, [canonical, *photos])
+        for name, canonical, photos in zip(
+            pictures.ids, pictures.canonical, pictures.photos, strict=True
+        )
+        if (owners == name).sum() == 2  # the rare utterance without enough speech gives no clip
+    ]
+    data = tmp_path / "voxceleb"
+    everybody = lay_out(data, per_letter=2, likenesses=likenesses)
+    assert len(likenesses) >= sum(len(people) for people in everybody.values())
+
+    monkeypatch.setattr("convert.fitting.networks.build_networks", tiny_encoders)
+    given = ["--data", str(data), "--lists", str(data / "lists"), "--workers", "2"]
+    small, fitted = tmp_path / "small", str(tmp_path / "fitted.bundle")
+    fit = ["fit", "shape-of-sound", "--networks", "small", "--steps", "6", "--batch", "12"]
+    assert main([*fit, *given, "--work", str(tmp_path / "fit"), "--out", str(small)]) == 0
+    assert "12 people, 24 voices, 36 faces" in capsys.readouterr().out
+    voice = ["import", str(small / "voice.keras"), "--layout", "shape-of-sound-student"]
+    real = ["--voices", str(data / "vox1"), "--faces", str(data / "vgg"), "--samples", "4"]
+    face = ["--add", f"face={small / 'face.keras'}", "--min-cosine", "0.9", "--out", fitted]
+    assert main([*voice, *face, *real]) == 0
+    for bundle in (fitted, str(work / "small.bundle")):  # trained on the lists; on the population
+        table = tmp_path / "table.json"
+        kept = ["--embeddings", str(tmp_path / Path(bundle).stem), "--out", str(table)]
+        assert main(["evaluate", bundle, *given, *kept]) == 0
+        figures = json.loads(table.read_text())["figures"]
+        assert len(figures) == 10
+        assert all(figure["counted"] and 0.0 < figure["value"] <= 1.0 for figure in figures)
+
+
 def test_a_crash_of_the_converter_is_one_clear_error(work: Path, tmp_path: Path) -> None:
     from convert.quantize import quantize
     from edge.errors import EarsightError
