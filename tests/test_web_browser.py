@@ -53,8 +53,10 @@ def test_live_sound_and_what_was_heard_appear(browser: Browser, daemon: DaemonPr
             page,
             """() => {
               const canvas = document.querySelector('#spectrogram');
-              const strip = canvas.getContext('2d').getImageData(canvas.width - 50, 0, 50, 128);
-              return new Set(strip.data).size > 50;
+              const copy = new OffscreenCanvas(50, 128);
+              const strip = copy.getContext('2d', { willReadFrequently: true });
+              strip.drawImage(canvas, 50 - canvas.width, 0);
+              return new Set(strip.getImageData(0, 0, 50, 128).data).size > 50;
             }""",
         )
         page.wait_for_selector("#last:not([hidden])")
@@ -159,6 +161,27 @@ def test_a_page_that_was_left_alone_finds_the_daemon_again(
     refused = browser.faults[faults:]
     assert all("ERR_CONNECTION_REFUSED" in fault or "ERR_" in fault for fault in refused)
     del browser.faults[faults:]  # that nobody was there is what the browser has to say
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_every_word_of_the_state_fits(browser: Browser, daemon: DaemonProcess, width: int) -> None:
+    size = {"width": width, "height": 740}
+    with browser.page(daemon.address, viewport=size, is_mobile=True) as page:
+        page.wait_for_selector("#mute:not([disabled])")
+        for word in ("connecting", "no connection", "listening", "NO AUDIO", "waiting", "muted"):
+            # in one step, so that no message from the daemon comes between
+            assert (
+                page.evaluate(
+                    """(word) => {
+                  document.querySelector('#state').textContent = word;
+                  document.querySelector('#mute').textContent = 'Muted';
+                  const page = document.documentElement;
+                  return page.scrollWidth - page.clientWidth;
+                }""",
+                    word,
+                )
+                == 0
+            ), word
 
 
 def test_a_microphone_that_is_missing_is_told(browser: Browser, tmp_path: Path) -> None:
