@@ -43,33 +43,32 @@ class DaemonProcess:
     def __init__(self, folder: Path, speech: Path | None, web: str, **environment: str) -> None:
         """Listen to a sound file, or to the microphone of the configuration."""
         source = [] if speech is None else ["--input", speech]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge", "run", *source, "--web", web],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "STATE_DIRECTORY": str(folder),
-                **environment,
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._log = folder / "stderr.txt"  # a pipe that nobody reads could hold the daemon up
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge", "run", *source, "--web", web],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "STATE_DIRECTORY": str(folder),
+                    **environment,
+                },
+                stderr=log,
+            )
         self.address = self._read_address()
 
     def _read_address(self) -> str:
-        assert self._process.stderr is not None
-        said = []
-        for line in self._process.stderr:
-            said.append(line)
-            if found := re.search(r"page: (\S+)", line):
+        deadline = time.monotonic() + PATIENCE_MS / 1e3
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if found := re.search(r"page: (\S+)\s", self._log.read_text()):
                 return found[1]
-        raise AssertionError("".join(said))
+            time.sleep(0.05)
+        raise AssertionError(self._log.read_text())
 
     def stop(self) -> None:
         """End it, which takes less than five seconds."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=60)
-        assert self._process.returncode == 0
+        assert self._process.wait(timeout=60) == 0, self._log.read_text()
 
 
 @contextmanager
@@ -115,7 +114,11 @@ class Browser:
         page.on("request", lambda request: self._follow(request.url))
         page.on("response", self._check)
         page.goto(address)
-        yield page
+        try:
+            yield page
+        except Exception:
+            print(f"{page.url} shows:\n{page.inner_text('body')[:2000]}")  # beside the failure
+            raise
         context.close()
 
     def _hear(self, message) -> None:
