@@ -85,7 +85,7 @@ class Daemon:
         metrics = self._metrics()
         return Sample(
             at_s=time.monotonic() - began,
-            rss_mib=_number(status, r"VmRSS:\s+(\d+)") / 1024,
+            rss_mb=_number(status, r"VmRSS:\s+(\d+)") * 1024 / 1e6,
             threads=round(_number(status, r"Threads:\s+(\d+)")),
             files=len(list((folder / "fd").iterdir())),
             cpu_s=(int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),

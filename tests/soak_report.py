@@ -15,7 +15,7 @@ from edge.config import ServiceSettings
 
 WARM_UP = 0.2  # of the time: caches fill, the first utterances are looked at
 FLAT = 0.02  # share by which memory may differ between the beginning and the end of the rest
-MOST_MIB = 100.0
+MOST_MB = 100.0  # million bytes
 SILENCE_PERCENT, SPEECH_PERCENT = 2.0, 15.0  # of one core
 LATENCY_MS = 200.0
 SETTLE_S = 20.0  # after a phase begins: the last phase's utterance is still looked at
@@ -27,7 +27,7 @@ class Sample:
     """One look at the daemon."""
 
     at_s: float
-    rss_mib: float
+    rss_mb: float  # million bytes
     threads: int
     files: int  # open descriptors
     cpu_s: float  # since it started
@@ -90,17 +90,14 @@ class Check:
 
 def checks(soaked: Soaked) -> Iterator[Check]:
     """Yield every demand with what was found."""
-    first, last = (np.mean([s.rss_mib for s in soaked.quarter(q)]) for q in (0, -1))
+    first, last = (np.mean([s.rss_mb for s in soaked.quarter(q)]) for q in (0, -1))
     growth = last / first - 1
     yield Check(
         "memory (RSS), last quarter against first", f"within {FLAT:.0%}",
-        f"{first:.1f} → {last:.1f} MiB, {growth:+.2%}", bool(abs(growth) <= FLAT),
+        f"{first:.1f} → {last:.1f} MB, {growth:+.2%}", bool(abs(growth) <= FLAT),
     )  # fmt: skip
-    most = max(s.rss_mib for s in soaked.samples)
-    yield Check(
-        "memory, highest", f"at most {MOST_MIB:g} MiB",
-        f"{most:.1f} MiB, {most * 2**20 / 1e6:.1f} million bytes", most <= MOST_MIB,
-    )  # fmt: skip
+    most = max(s.rss_mb for s in soaked.samples)
+    yield Check("memory, highest", f"at most {MOST_MB:g} MB", f"{most:.1f} MB", most <= MOST_MB)
     for what, values in (
         ("open files", [[s.files for s in soaked.quarter(q)] for q in (0, -1)]),
         ("threads", [[s.threads for s in soaked.quarter(q)] for q in (0, -1)]),
@@ -165,13 +162,13 @@ def write_report(soaked: Soaked, minutes: float) -> str:
         "core are of ten seconds each, within one phase. The end of an utterance is known when its "
         "pause is long enough (`speech.pause`).",
         "",
-        "| minute | memory, MiB | files | threads | processor, s | utterances waiting |",
+        "| minute | memory, MB | files | threads | processor, s | utterances waiting |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     step = max(1, len(soaked.samples) // ROWS)
     for sample in soaked.samples[step - 1 :: step]:
         lines.append(
-            f"| {sample.at_s / 60:.1f} | {sample.rss_mib:.2f} | {sample.files} | "
+            f"| {sample.at_s / 60:.1f} | {sample.rss_mb:.2f} | {sample.files} | "
             f"{sample.threads} | {sample.cpu_s:.2f} | {sample.waiting} |"
         )
     return "\n".join(lines) + "\n"

@@ -25,7 +25,7 @@ def steady(count: int = 180) -> list[Sample]:
     return [
         Sample(
             at_s=10.0 * i,
-            rss_mib=90.0 + 0.2 * (i % 3),
+            rss_mb=90.0 + 0.2 * (i % 3),
             threads=14,
             files=22 + i % 2,
             cpu_s=2.0 + 0.1 * i,
@@ -44,7 +44,7 @@ def test_a_run_without_growth_keeps_every_demand() -> None:
     assert failures(GOOD) == []
     report = write_report(GOOD, 30)
     assert "**no**" not in report
-    assert "| memory (RSS), last quarter against first | within 2% | 90.2 → 90.2 MiB" in report
+    assert "| memory (RSS), last quarter against first | within 2% | 90.2 → 90.2 MB" in report
     assert "median 1.00 %" in report
     assert "p50 32, p95 32, highest 32 ms" in report
 
@@ -52,8 +52,8 @@ def test_a_run_without_growth_keeps_every_demand() -> None:
 @pytest.mark.parametrize(
     ("what", "bad"),
     [
-        ("memory (RSS)", [replace(s, rss_mib=80 + s.at_s / 200) for s in steady()]),
-        ("memory, highest", [replace(s, rss_mib=101.0) for s in steady()]),
+        ("memory (RSS)", [replace(s, rss_mb=80 + s.at_s / 200) for s in steady()]),
+        ("memory, highest", [replace(s, rss_mb=100.5) for s in steady()]),
         ("open files", [replace(s, files=round(20 + s.at_s / 300)) for s in steady()]),
         ("threads", [replace(s, threads=round(20 + s.at_s / 300)) for s in steady()]),
         ("utterances waiting", [replace(s, waiting=5) for s in steady()]),
