@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -427,15 +428,22 @@ def test_a_worker_killed_half_way_changes_nothing(
     assert finished(folder) == finished(whole.folder)
 
 
-def test_a_scheduler_that_is_lost_is_one_line_and_the_same_command_goes_on(
-    bundle: Bundle, people: Path, whole: Corpus, tmp_path: Path, dask
-) -> None:
-    folder = tmp_path / "out"
+@contextlib.contextmanager
+def half_way(bundle: Bundle, people: Path, folder: Path, dask) -> Iterator[subprocess.Popen[str]]:
+    """Give a command on a cluster that has two shards already."""
     more = ["--scheduler", dask.address]
     with subprocess.Popen(
         command(bundle, people, folder, *more), cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as run:
         wait_for(lambda: len(shards_in(folder)) >= 2)
+        yield run
+
+
+def test_a_scheduler_that_is_lost_is_one_line_and_the_same_command_goes_on(
+    bundle: Bundle, people: Path, whole: Corpus, tmp_path: Path, dask
+) -> None:
+    folder = tmp_path / "out"
+    with half_way(bundle, people, folder, dask) as run:
         dask.scheduler.kill()
         told = run.communicate()[1]
     assert run.returncode == RuntimeUnavailable.exit_code
@@ -462,11 +470,7 @@ def test_a_cluster_may_lose_every_worker_and_get_others(
     bundle: Bundle, people: Path, whole: Corpus, tmp_path: Path, dask
 ) -> None:
     folder = tmp_path / "out"
-    more = ["--scheduler", dask.address]
-    with subprocess.Popen(
-        command(bundle, people, folder, *more), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as run:
-        wait_for(lambda: len(shards_in(folder)) >= 2)
+    with half_way(bundle, people, folder, dask) as run:
         for worker in dask.workers:
             worker.kill()
         for line in run.stderr:

@@ -102,6 +102,16 @@ def test_an_embedding_without_direction_is_zero_not_nan() -> None:
     np.testing.assert_array_equal(found.embedding, 0)
 
 
+def test_an_embedding_that_is_not_finite_is_the_models_fault() -> None:
+    bundle = FakeBundle()
+    info = bundle.manifest.models["voice_encoder"]
+    loose = {name: dataclasses.replace(out, dtype="float32") for name, out in info.outputs.items()}
+    nan = {name: np.full(out.shape, np.nan, np.float32) for name, out in loose.items()}
+    model = FakeModel(dataclasses.replace(info, outputs=loose), lambda features: nan)
+    with pytest.raises(BundleError, match="NaN or infinite values; convert its network again"):
+        VoiceEncoder(model, {}).encode(np.zeros((1, 256, 64), np.int8))
+
+
 def _outputs(bundle: FakeBundle) -> dict[str, TensorInfo]:
     return dict(bundle.manifest.models["voice_encoder"].outputs)
 

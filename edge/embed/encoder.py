@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..audio.logmel import INPUT_SCALE
+from ..errors import BundleError
 from ..types import Float32, Int8, Traits, UInt8, VoicePrint
 from .quantization import dequantize, quantize
 
@@ -95,6 +96,13 @@ def _traits(value: Mapping[str, float]) -> Traits | None:
 
 
 def _mean_direction(vectors: list[Float32]) -> Float32:
+    """Return the mean of the vectors' directions, (d,), unit length.
+
+    Raises:
+        BundleError: a model in floating point gave NaN or infinite values.
+    """
+    if not np.isfinite(vectors).all():
+        raise BundleError("an encoder gives NaN or infinite values; convert its network again")
     return _unit(np.mean([_unit(vector) for vector in vectors], axis=0))
 
 

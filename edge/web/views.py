@@ -143,12 +143,9 @@ class Views:
 
     def mute(self, body: bytes) -> Answer:
         """Stop listening, or go on: {"muted": true}."""
-        try:
-            muted = json.loads(body)["muted"]
-        except (ValueError, KeyError, TypeError):
-            muted = None
+        muted = _wish(body, "muted")
         if not isinstance(muted, bool):
-            return refuse('send {"muted": true} or {"muted": false}', 400)
+            return muted
         command: Command = "mute on" if muted else "mute off"
         self._device.ask(command)
         return to_json({"muted": muted}, 202)
@@ -171,12 +168,9 @@ class Views:
 
     def answer_review(self, number: int, body: bytes) -> Answer:
         """Carry out one answer: {"yes": true} makes the voice the person's, false erases it."""
-        try:
-            yes = json.loads(body)["yes"]
-        except (ValueError, KeyError, TypeError):
-            yes = None
+        yes = _wish(body, "yes")
         if not isinstance(yes, bool):
-            return refuse('send {"yes": true} or {"yes": false}', 400)
+            return yes
         try:
             review = answer(self.effective.config, number, yes)
         except ConfigError:
@@ -211,6 +205,17 @@ def to_json(value: Any, status: int = 200) -> Answer:
 def refuse(reason: str, status: int) -> Answer:
     """Return an answer that says why not."""
     return to_json({"error": reason}, status)
+
+
+def _wish(body: bytes, key: str) -> bool | Answer:
+    """Return what a body {key: true or false} says, or the refusal of any other."""
+    try:
+        wish = json.loads(body)[key]
+    except (ValueError, KeyError, TypeError):
+        wish = None
+    if not isinstance(wish, bool):
+        return refuse(f'send {{"{key}": true}} or {{"{key}": false}}', 400)
+    return wish
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
