@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from convert.population.law import MIX, Person, draw_person, median_f0
+from convert.population.law import MIX, SIZE_FROM_TRACT, Person, draw_person, median_f0
 from convert.population.people import draw_people, load_people, save_people, split_of
 from convert.recipe import PopulationRecipe
 
@@ -49,7 +49,7 @@ def test_adults_sound_as_published(
 def test_size_follows_the_vocal_tract_within_a_class(crowd: list[Person]) -> None:
     men = [p for p in crowd if p.age_class == "adult" and p.male]
     r = np.corrcoef([p.vtl_cm for p in men], [p.size for p in men])[0, 1]
-    assert r == pytest.approx(0.5, abs=0.09)
+    assert r == pytest.approx(SIZE_FROM_TRACT, abs=0.09)
 
 
 def test_the_typical_f0_has_no_steps_in_adult_life() -> None:

@@ -47,12 +47,35 @@ def test_law_alignment_is_least_where_the_cosines_tell_the_law(
 ) -> None:
     voices, faces = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)
     law = (10.0 * voices @ faces.T).astype(np.float32)
-    told = float(losses.law_alignment(voices, faces, 10.0, law))
-    entropy = -sum(
-        (p * np.log(p)).sum(axis=1).mean()
-        for p in (np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) for x in (law, law.T))
-    )
-    assert told == pytest.approx(entropy, rel=1e-4)
+    female = np.array([1, 0, 1, 0, 0], np.float32)
+    told = float(losses.law_alignment(voices, faces, 10.0, law, female))
+
+    def entropy(beside: np.ndarray) -> float:
+        """Of the softmax among `beside`, rows and columns; both directions."""
+        total = 0.0
+        for x in (law, law.T):
+            p = np.exp(x) * beside
+            p /= p.sum(axis=1, keepdims=True)
+            total -= np.where(beside, p * np.log(np.where(beside, p, 1.0)), 0.0).sum(axis=1).mean()
+        return total
+
+    same = female[:, None] == female[None]
+    expected = 0.5 * (entropy(np.ones_like(same)) + entropy(same))
+    assert told == pytest.approx(expected, rel=1e-4)
+
+
+def test_law_alignment_within_a_sex_does_not_see_the_other(
+    pairs: tuple[np.ndarray, np.ndarray],
+) -> None:
+    voices, faces = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)
+    law = (10.0 * voices @ faces.T).astype(np.float32)
+    mixed = np.array([1, 0, 1, 0, 0], np.float32)
+    alone = np.arange(5, dtype=np.float32)  # nobody beside anybody: that half costs nothing
+    among_all = float(losses.law_alignment(voices, faces, 10.0, law, alone))
+    with_sexes = float(losses.law_alignment(voices, faces, 10.0, law, mixed))
+    everybody = float(losses.law_alignment(voices, faces, 10.0, law, np.zeros(5, np.float32)))
+    assert everybody == pytest.approx(2 * among_all, rel=1e-5)
+    assert among_all < with_sexes < everybody
 
 
 @pytest.mark.parametrize("quantile", losses.QUANTILES)

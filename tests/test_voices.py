@@ -141,7 +141,8 @@ def test_trim_keeps_what_lies_between_the_silences():
 
 def measured(*lengths: float) -> list[MeasuredVoice]:
     return [
-        MeasuredVoice(f"v{i}", f"s{i}", i % 2 == 0, vtl, 120.0) for i, vtl in enumerate(lengths)
+        MeasuredVoice(f"v{i}", f"s{i}", i % 2 == 0, [True, None, False, None][i % 4], vtl, 120.0)
+        for i, vtl in enumerate(lengths)
     ]
 
 
@@ -160,6 +161,26 @@ def test_character_keeps_the_stretch_within_limits_and_both_sources():
     drawn = [draw_character(p, voices) for p in adults if p.age_class != "child"]
     assert all(0.70 < character.stretch < 1.42 for character in drawn)
     assert 0.55 < np.mean([natural[character.base] for character in drawn]) < 0.75
+
+
+def test_a_recording_under_an_adult_is_of_the_same_sex():
+    voices = measured(14.5, 15.0, 16.0, 17.5, 18.0, 18.5)
+    male = {voice.id: voice.male for voice in voices}
+    people = [draw_person(kind, i, 2) for kind in ("paired", "voice_only") for i in range(200)]
+    adults = [p for p in people if p.kind == "voice_only" or p.age_class != "child"]
+    same = [
+        male[draw_character(p, voices).base] == p.male
+        for p in adults
+        if p.recorded and p.vtl_cm > 13.0
+    ]
+    assert len(same) > 150
+    assert all(same)
+
+
+def test_the_formant_nodes_of_a_character_keep_the_tubes_length():
+    character = draw_character(draw_person("paired", 1, 1), measured(15.0, 17.0))
+    assert np.mean(character.warp_nodes) == pytest.approx(0.0, abs=1e-12)
+    assert np.std(character.warp_nodes) > 0.005
 
 
 def test_character_of_the_smallest_child_takes_a_short_base():

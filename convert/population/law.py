@@ -9,22 +9,28 @@ Shared between voice and face
     age      calendar years; the face looks older or younger by a normal error with standard
              deviation 0.4 + 0.06 years (an assumption: 0.7 y at 5, 2.8 y at 40, 5.2 y at 80).
     size     face size axis s = r z + sqrt(1 - r²) e with z the vocal-tract length standardised
-             within sex and age class and r = 0.5 (an assumption; vocal-tract length follows body
-             height, Fitch & Giedd 1999).
+             within sex and age class and r = 0.4 (an assumption; formants explain about a tenth
+             of adults' height within one sex, Pisanski et al. 2014, r = 0.3, and more of
+             children's, Fitch & Giedd 1999).
 
 Acoustics of each class
     adult F0        118 Hz men (SD 2.6 st), 207 Hz women (2.3 st): Traunmüller & Eriksson 1995.
     within adults   men fall slightly to about 45 and rise after 55, women fall steadily:
                     Hollien & Shipp 1972, Nishio & Niimi 2008, Stathopoulos et al. 2011.
     elderly F0      138 Hz men (3.0 st), 183 Hz women (2.8 st): same sources.
-    elderly voice   jitter and shimmer rise by half to two thirds (Wilcox & Horii 1980: jitter .57 %
-                    in young men, .76 % in old ones), breathiness rises, tempo falls (Linville &
-                    Korabic 1987). With these slopes the ideal observer of the sound comes close to
-                    what both papers' best system reaches on VoxCeleb1 (87 % / 78 %).
+    elderly voice   jitter and shimmer rise by a third (Wilcox & Horii 1980: jitter .57 % in young
+                    men, .76 % in old ones), breathiness rises, tempo falls (Linville & Korabic
+                    1987). With these slopes the ideal observer of the sound comes close to what
+                    both papers' best system reaches on VoxCeleb1 (87 % / 78 %).
     children F0     300 → 240 Hz between 4 and 12.5 years: Sorenson 1989, Lee et al. 1999.
     vocal tract     men 17.2 ± 0.9 cm, women 14.8 ± 0.75 cm, children 10.8 → 13.7 cm: acoustic
                     lengths from the formants of Fant 1960, Peterson & Barney 1952 and
                     Hillenbrand et al. 1995; growth from Fitch & Giedd 1999.
+What F0, tract and source leave open
+    recordings      most voices start from a recording of a person. An adult's is of the same sex,
+                    so that whatever else men's and women's voices differ in can be learnt. The
+                    decorrelated speakers' is too: `male` means nothing else for them.
+
 Where a number has no source it is marked "assumption" in the code.
 """
 
@@ -45,8 +51,9 @@ YEARS: dict[AgeClass, tuple[float, float]] = {
     "adult": (18.0, 65.0),
     "elderly": (65.0, 90.0),
 }
+RECORDED_SHARE = 0.65  # the rest are synthesised; both sources together beat either alone
 MIX = (0.15, 0.65, 0.20)  # child, adult, elderly: nearest to the published world
-SIZE_FROM_TRACT = 0.5  # r above
+SIZE_FROM_TRACT = 0.4  # r above
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +61,9 @@ class Person:
     """One synthetic person; immutable, a pure function of (population seed, index, kind)."""
 
     id: str  # "p00042" paired, "v00042" voice only, "f00042" face only
-    kind: Kind  # voice_only: F0 and vocal tract independent, sex and age mean nothing
+    kind: Kind  # voice_only: F0 and vocal tract independent, age means nothing
     seed: int  # for everything drawn further down (utterances, photos, hair, ...)
-    male: bool
+    male: bool  # voice_only: who was recorded
     age_class: AgeClass
     years: float
     f0_hz: float  # median
@@ -71,6 +78,7 @@ class Person:
     vtl_z: float  # vtl_cm standardised within sex and age class
     size: float  # the face's size axis, mean 0, SD 1
     face_years: float  # the age the face looks
+    recorded: bool  # the voice starts from a recording of a person, an adult's of the same sex
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain dict written to `people.jsonl`."""
@@ -106,6 +114,9 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
         vtl_z=vtl_z,
         size=float(size),
         face_years=float(np.clip(face_years, 2.0, 97.0)),
+        recorded=bool(
+            np.random.default_rng([population_seed, key, index, 1]).random() < RECORDED_SHARE
+        ),
         **voice,
     )
 
@@ -161,9 +172,9 @@ def quality_law(male: bool, age_class: AgeClass, years: float) -> QualityLaw:
     late = a**1.5
     return QualityLaw(
         breath=(1.6 + 0.6 * a, (7.0 if male else 5.0) - 1.5 * a, 0.8 + 0.15 * a),
-        jitter=(0.005 + 0.004 * late, 0.5),
-        shimmer_db=(0.32 + 0.2 * late, 0.45),
-        tempo=(1.04 - 0.17 * late, 0.10),
+        jitter=(0.0057 + 0.0019 * late, 0.5),
+        shimmer_db=(0.34 + 0.11 * late, 0.45),
+        tempo=(1.03 - 0.14 * late, 0.12),
         f0_sd_st=(2.6 + 0.2 * a, 0.8),
         tremor=0.2 * max(0.0, a - 0.4),
     )

@@ -4,7 +4,7 @@ The law that joins voice and face is known, so Bayes' rule gives the score of th
 log p(face | voice) - log p(face), summed over every speaker it could be: both sexes, at every age
 of a grid. Two observers are computed. The exact one knows sex, years and vocal-tract length of the
 speaker. The acoustic one knows only what was put into the sound: every acoustic parameter the clips
-were rendered with, without error, but not who has them.
+were rendered with, without error, and the sex of whoever was recorded, but not who has them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ Float64 = npt.NDArray[np.float64]
 GRID_YEARS = 0.5  # step of the ages summed over
 OTHER_SEX = -60.0  # log-likelihood of a face of the other sex: sex is 1:1
 STRAY = 1.6  # assumption: a man who reads aloud at 190 Hz stays a man
+RECORDING_ODDS = 8.0  # assumption: voiced spectra of equal length told 13 of 14 speakers' sex
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def acoustic_scores(people: Sequence[Person], speakers: Sequence[Person] | None 
         z = (speaker.vtl_cm - everybody.tract_mean) / everybody.tract_sd
         weight = everybody.log_share - 0.5 * z**2 - np.log(everybody.tract_sd)
         weight += _source_likelihood(speaker, everybody.source)
+        weight += _recording_likelihood(speaker, everybody)
         weight -= _log_sum(weight, axis=0)
         likely = weight > -20.0
         sizes = _size_given_tract(people, np.broadcast_to(z[likely], (len(people), likely.sum())))
@@ -81,19 +83,23 @@ def acoustic_scores(people: Sequence[Person], speakers: Sequence[Person] | None 
 
 
 def sex_and_childhood(speakers: Sequence[Person]) -> list[tuple[float, float]]:
-    """Return P(female) and P(child) of voices, from F0 and vocal-tract length alone.
+    """Return P(female) and P(child) of voices, from F0, vocal-tract length and recording.
 
     F0 may stray `STRAY` times as far from its class's mean as the law says: people raise their
-    voices, read aloud or whisper, while the vocal tract stays what it is.
+    voices, read aloud or whisper, while the vocal tract stays what it is. What else a recording
+    tells of an adult's sex counts for `RECORDING_ODDS`.
     """
     everybody = candidates()
     sd = everybody.source["f0_sd"] * STRAY
+    odds = math.log(RECORDING_ODDS)
     found = []
     for speaker in speakers:
         tract = (speaker.vtl_cm - everybody.tract_mean) / everybody.tract_sd
         pitch = (math.log2(speaker.f0_hz) - everybody.source["f0_mean"]) / sd
         weight = everybody.log_share - 0.5 * (tract**2 + pitch**2)
         weight -= np.log(everybody.tract_sd * sd)
+        if speaker.recorded:
+            weight += np.where(everybody.child | (everybody.male == speaker.male), 0.0, -odds)
         share = np.exp(weight - _log_sum(weight, axis=0))
         found.append((float(share @ ~everybody.male), float(share @ everybody.child)))
     return found
@@ -185,6 +191,14 @@ def _source_likelihood(voice: Person, law: Mapping[str, Float64]) -> Float64:
     density += (law["breath_a"] - 1) * np.log(share) + (law["breath_b"] - 1) * np.log(1 - share)
     trembles = law["tremor"] if voice.tremor > 0 else 1 - law["tremor"]
     return np.asarray(density + np.log(np.maximum(trembles, 1e-9)))
+
+
+def _recording_likelihood(voice: Person, everybody: Candidates) -> Float64:
+    """Return log p(sex of whoever was recorded for the voice | k), (k,); children's is either."""
+    if not voice.recorded or voice.age_class == "child":
+        return np.zeros(len(everybody.male))
+    adult = np.where(everybody.male == voice.male, 0.0, OTHER_SEX)
+    return np.where(everybody.child, math.log(0.5), adult)
 
 
 def _log_sum(x: Float64, axis: int) -> Float64:

@@ -14,6 +14,7 @@ from edge.types import UInt8
 from ..backends import RUNTIMES
 from ..metrics import Bool, Float64, mean_cosine, psnr_db, sharpness
 from ..recipe import GatesRecipe
+from ..verify import DRAWS
 from . import portraits
 from .bootstrap import plain
 from .calibration import probability, reliability
@@ -76,7 +77,7 @@ def quantization(evidence: Evidence, results: Results) -> dict[str, dict[str, fl
         table[name] = {
             "cosine_voice": min(
                 mean_cosine(exact.voices[v].embedding, int8.voices[v].embedding)
-                for v in ("draw 0", "draw 1", "draw 2", "draw 3")
+                for v in (f"draw {k}" for k in range(DRAWS))
             ),
             "cosine_face": mean_cosine(exact.faces, int8.faces),
             "portrait_psnr_db": float(psnr.mean()),
@@ -133,7 +134,9 @@ def speech2face(evidence: Evidence) -> dict[str, Any]:
         for name, found in evidence.read.items()
     }
     table: dict[str, Any] = {
-        "durations": {n: durations(seen, weights) for n, seen in evidence.seen.items()},
+        "durations": {
+            n: durations(seen, evidence.allowed, weights) for n, seen in evidence.seen.items()
+        },
         "read": read,
         "sexes": portraits.SEXES,
         "bands": portraits.BAND_NAMES,

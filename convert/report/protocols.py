@@ -1,8 +1,8 @@
 """The protocols of both papers: 1:N matching, verification, retrieval (Shape of Sound, section 9).
 
-1:N matching, verification and recall at k compare one clip with one photo of everybody, averaged
-over the draws. Mean average precision ranks all photos of everybody for each clip, and the other
-way round.
+1:N matching, verification and recall at k compare 10 s of everybody's voice, the length the paper
+tests with, with one photo, averaged over the photos. Mean average precision ranks all photos of
+everybody for each voice, and the other way round.
 
 A result is found as `results[metric][direction][stratum][backend]`, an `Estimate` as JSON. The two
 families `matching_1_n` and `recall_at_k` give their last member there, N = 10 and k = 10, and all
@@ -29,9 +29,8 @@ from ..metrics import (
     verification,
 )
 from ..population.law import Person
-from ..verify import DRAWS
 from .bootstrap import Estimate, estimate, mean_of
-from .observe import Observed
+from .observe import ASKED, Observed
 
 DIRECTIONS = ("v2f", "f2v")
 OF = tuple(range(2, 11))  # N of 1:N
@@ -44,8 +43,8 @@ Results = dict[str, dict[str, dict[str, dict[str, Any]]]]
 class Scores:
     """How well each voice fits each face; higher is better."""
 
-    draws: tuple[Float32, ...]  # (n, n) each: one clip and one photo of everybody
-    every: Float32  # (clips n, photos n): each clip with each photo, person i at i, i + n, ...
+    draws: tuple[Float32, ...]  # (n, n) each: the voice and one photo of everybody
+    every: Float32  # (n, photos n): each voice with each photo, person i at i, i + n, ...
 
 
 def strata(people: Sequence[Person]) -> dict[str, Bool]:
@@ -57,23 +56,21 @@ def strata(people: Sequence[Person]) -> dict[str, Bool]:
     return {"U": anybody, "G": same_sex, "GA": same_sex & (age[:, None] == age[None])}
 
 
-def scores_of(seen: Observed, clips: int, photos: int) -> Scores:
+def scores_of(seen: Observed, photos: int) -> Scores:
     """Return the cosines of a backend.
 
     Args:
         seen: what it made of the test people.
-        clips: how many draws have different clips.
         photos: how many draws have different photos.
     """
-    voices = [seen.voices[f"draw {k}"].embedding for k in range(DRAWS)]
-    pairs = tuple(v @ f.T for v, f in zip(voices, seen.faces, strict=True))
-    every = np.concatenate(voices[:clips]) @ np.concatenate(seen.faces[:photos]).T
-    return Scores(pairs, every)
+    voices = seen.voices[ASKED].embedding
+    pairs = tuple(voices @ faces.T for faces in seen.faces[:photos])
+    return Scores(pairs, np.concatenate(pairs, axis=1))
 
 
-def scores_of_oracle(scores: Float32, clips: int, photos: int) -> Scores:
+def scores_of_oracle(scores: Float32, photos: int) -> Scores:
     """Return an ideal observer's scores (n, n): to it, all photos of a person are the same."""
-    return Scores((scores,), np.tile(scores, (clips, photos)))
+    return Scores((scores,), np.tile(scores, (1, photos)))
 
 
 def evaluate(
@@ -130,7 +127,7 @@ def _evaluate(
         # both directions ask the same pairs
         yield "auc", direction, area.as_json()
         yield "eer", direction, equal.as_json()
-        # query q of all clips, or all photos, is person q modulo n's
+        # query q of all voices, or all photos, is person q modulo n's
         precision = _retrieve(scores.every, direction, beside).precision.reshape(-1, n)
         yield "map", direction, mean_of(precision.mean(axis=0), weights).as_json()
         found = np.mean([_retrieve(d, direction, beside).found for d in scores.draws], axis=0)
@@ -139,7 +136,7 @@ def _evaluate(
 
 
 def _retrieve(scores: Float32, direction: str, beside: Bool) -> Retrieval:
-    """Rank everybody's photos for each clip, or everybody's clips for each photo."""
+    """Rank everybody's photos for each voice, or everybody's voices for each photo."""
     asked = scores if direction == "v2f" else scores.T
     askers, owners = (np.arange(size) % len(beside) for size in asked.shape)
     return retrieval(asked, askers, owners, beside, FIRST)

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..metrics import Bool, Float64, matching, queries_counted
+from ..metrics import Bool, Float64
 from ..population.law import Person
-from .bootstrap import Estimate, estimate, mean_of
+from .bootstrap import Estimate, mean_of
 from .degrade import CONDITIONS
 from .observe import Observed
 from .portraits import ADULT
+from .speech2face import mean_matching
 
 CLEAN = "draw 0"  # the same clip, undamaged
 
@@ -28,12 +29,8 @@ def robustness(
         right = (voice.traits["female"] > 0) == ~male
         figures = {"sex_accuracy": mean_of(np.where(adult, right, np.nan), weights)}
         for stratum in ("U", "G"):
-            values = [
-                matching(voice.embedding @ faces.T, allowed[stratum], (2,), weights)[0]
-                for faces in seen.faces
-            ]
-            figures[f"matching_1_2_v2f_{stratum}"] = estimate(
-                np.mean(values, axis=0), queries_counted(allowed[stratum], 2)
+            figures[f"matching_1_2_v2f_{stratum}"] = mean_matching(
+                voice.embedding, seen, allowed[stratum], weights
             )
         table["clean" if name == CLEAN else name] = figures
     return table

@@ -176,13 +176,12 @@ def _gather(
 ) -> Evidence:
     """Put everything together that the tables are computed from."""
     shots = min(DRAWS, people.photos.shape[1])
-    clips = min(DRAWS, max(len(own) for own in people.clips))
     types = nearest_typical(people.people, typical)
     return Evidence(
         seen=seen,
         scores={
-            **{n: scores_of_oracle(s, clips, shots) for n, s in zip(ORACLES, ideal, strict=True)},
-            **{name: scores_of(found, clips, shots) for name, found in seen.items()},
+            **{n: scores_of_oracle(s, shots) for n, s in zip(ORACLES, ideal, strict=True)},
+            **{name: scores_of(found, shots) for name, found in seen.items()},
         },
         allowed=strata(people.people),
         weights=resamples(len(people.people)),

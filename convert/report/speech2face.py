@@ -8,30 +8,42 @@ compared with theirs; the ranks can. On unit vectors L2 ranks as the angle does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from edge.types import Float32
 
-from ..metrics import Float64
-from .bootstrap import mean_of
+from ..metrics import Bool, Float64, matching, queries_counted
+from .bootstrap import Estimate, estimate, mean_of
 from .observe import SECONDS, Observed
 
 GALLERY = 100  # faces, the true one included
 FIRST = (1, 2, 5, 10)
 
 
-def durations(seen: Observed, weights: Float64) -> dict[str, Any]:
+def durations(
+    seen: Observed, allowed: Mapping[str, Bool], weights: Float64
+) -> dict[str, dict[str, Any]]:
     """Return the table of one backend: seconds → figures, each an `Estimate` or a family of them.
 
-    The face is the first photo of each person.
+    1:2 matching voice → face is the mean over the photos; the rest is of each one's first photo.
     """
-    return {
-        f"{seconds:g}": _similarity(seen.voices[f"{seconds:g} s"].embedding, seen.faces[0], weights)
-        for seconds in SECONDS
-    }
+    table = {}
+    for seconds in SECONDS:
+        voices = seen.voices[f"{seconds:g} s"].embedding
+        table[f"{seconds:g}"] = {
+            **_similarity(voices, seen.faces[0], weights),
+            "matching_1_2": {s: mean_matching(voices, seen, allowed[s], weights) for s in "UG"},
+        }
+    return table
+
+
+def mean_matching(voices: Float32, seen: Observed, beside: Bool, weights: Float64) -> Estimate:
+    """Return 1:2 matching voice → face, the mean over the photos, of unit embeddings (n, d)."""
+    values = [matching(voices @ faces.T, beside, (2,), weights)[0] for faces in seen.faces]
+    return estimate(np.mean(values, axis=0), queries_counted(beside, 2))
 
 
 def found_among(better: Float64, others: int, gallery: int, first: Sequence[int]) -> Float64:

@@ -15,6 +15,7 @@ from typing import Any
 
 HEAD_SCALE = 8.0  # unit embeddings are scaled up before a linear head
 EXPLICIT_MARGIN = 1.0 + 3.4  # of the log-sum; the published code's constants
+EXCLUDED = 1e4  # taken from the logits of whom a softmax leaves out
 SMOOTHING = 0.03  # of the sex labels: nobody's voice is certain
 QUANTILES = (0.1, 0.5, 0.9)  # of the age in years
 
@@ -43,23 +44,29 @@ def explicit(voices: Any, faces: Any) -> Any:
     return total
 
 
-def law_alignment(voices: Any, faces: Any, scale: Any, law: Any) -> Any:
+def law_alignment(voices: Any, faces: Any, scale: Any, law: Any, female: Any) -> Any:
     """Return the symmetric cross-entropy of the batch's cosines against the ideal observer.
+
+    Half of it asks among everybody, half within each sex: sex is quickly learnt, and its part of
+    the loss would drown what age and size tell.
 
     Args:
         voices: (n, d), unit length.
         faces: (n, d), unit length.
         scale: of the cosines.
         law: (n, n) log p(face j | voice i) - log p(face j), population/oracle.py.
+        female: (n,) 0 or 1.
     """
     import tensorflow as tf
 
     logits = scale * tf.matmul(voices, faces, transpose_b=True)
+    other = EXCLUDED * tf.abs(female[:, None] - female[None])
     loss = 0.0
     for taught, learnt in ((law, logits), (tf.transpose(law), tf.transpose(logits))):
-        loss += tf.reduce_mean(
-            tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(taught), learnt)
-        )
+        for away in (0.0, other):
+            wanted = tf.nn.softmax(taught - away)
+            found = tf.nn.softmax_cross_entropy_with_logits(wanted, learnt - away)
+            loss += 0.5 * tf.reduce_mean(found)
     return loss
 
 

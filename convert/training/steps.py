@@ -53,6 +53,7 @@ def training_steps(model: Encoders) -> tuple[Any, Any]:
             loss += recipe.law * losses.law_alignment(
                 tf.math.l2_normalize(voices, 1), tf.math.l2_normalize(faces, 1),
                 tf.minimum(tf.exp(model.scale), 50.0), batch["law"],
+                batch["face_labels"]["female"][: tf.shape(who)[0]],
             )  # fmt: skip
         return loss, own
 

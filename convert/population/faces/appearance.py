@@ -3,6 +3,8 @@
 Sex, age and size come from the law that voice and face share (`population.law`). Skin, hair,
 eyes and detail shape are drawn from the person's seed and are independent of the voice. Their
 frequencies and correlations are hand-set for variety; they are not statistics of any population.
+Signs of age (grooves, spots, gray) vary little at one age: how much older or younger than their
+years people look is in the law already, and would be counted twice.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def draw_face(person: Person, geometry: Geometry) -> Face:
         else rng.choice(("black", "dark brown"), p=(0.75, 0.25))
     )
     grown = np.array(HAIR_COLORS[pigment]) * rng.uniform(0.75, 1.35)
-    gray = 0.0 if old <= 0 else float(np.clip((old - 0.25) * 1.9 + rng.normal(0, 0.18), 0, 1))
+    gray = float(np.clip(grayness(old) + rng.normal(0, 0.07), 0, 1)) if old > 0 else 0.0
     color = grown * (1 - gray) + np.array(GRAY_HAIR) * rng.uniform(0.7, 1.2) * gray
     style = _draw_style(rng, male, child, old, african, float(color.mean()) < 0.06)
     iris = str(
@@ -103,6 +105,11 @@ def beard_growth(years: float) -> float:
     return float(np.interp(years, (14.0, 19.0), (0.0, 1.0)))
 
 
+def grayness(old: float) -> float:
+    """Return the usual share of gray hair, 0..1: none at 35 years, half at 59, all at 83."""
+    return float(np.clip((old - 0.15) * 1.35, 0.0, 1.0))
+
+
 def typical_face(female: float, years: float, size: float) -> Face:
     """Return the one stated typical person, who varies only in what a voice carries.
 
@@ -124,7 +131,7 @@ def typical_face(female: float, years: float, size: float) -> Face:
         style = "short02"
     else:
         style = "short04" if female < low else "short02" if female <= high else "bob02"
-    gray = float(np.clip((old - 0.25) * 1.7, 0, 1))
+    gray = grayness(old)
     color = np.array(TYPICAL_HAIR) * (1 - gray) + np.array(GRAY_HAIR) * gray
     sliders = mean_sliders((*MEAN, *SIZE_SLIDERS), years)
     set_size(sliders, size, years, None)
@@ -138,7 +145,7 @@ def typical_face(female: float, years: float, size: float) -> Face:
         targets={},
         skin=Skin(0.20, 0.26, 0.35, 0.0, 0.5 * old, 0.35, 0.45, 1.0, old),
         grooves=Grooves(
-            old**1.2 * 0.45, old * 0.55, adult * 0.10 + old * 0.5, adult * 0.05 + old * 0.45
+            old**1.2 * 0.6, old * 0.65, adult * 0.10 + old * 0.6, adult * 0.05 + old * 0.65
         ),
         hair=Hair(style, scaled(color, HAIR_ALBEDO), 1.0 - 0.12 * childhood(years), TYPICAL_WINDOW),
         brows=Brows(
@@ -170,7 +177,7 @@ def _draw_skin(
         blood=rng.uniform(0.12, 0.40) - 0.10 * asian,
         yellow=asian * rng.uniform(0.3, 0.9) + caucasian * rng.uniform(0, 0.5) + 0.4 * african,
         freckles=max(0.0, rng.normal(-0.2, 0.5)) * caucasian * (1 - 0.4 * old),
-        age_spots=old * rng.uniform(0.2, 1.0),
+        age_spots=old * rng.uniform(0.4, 0.9),
         blush=rng.uniform(0.15, 0.6),
         lips=rng.uniform(0.3, 0.7) * (1 - 0.2 * childhood(years)) + lipstick,
         roughness=rng.uniform(0.8, 1.2),
@@ -180,10 +187,10 @@ def _draw_skin(
 
 def _draw_grooves(rng: np.random.Generator, adult: float, old: float) -> Grooves:
     return Grooves(
-        forehead=old**1.2 * rng.uniform(0.15, 0.7),
-        crows_feet=old * rng.uniform(0.3, 0.8),
-        mouth=adult * (0.12 + old * rng.uniform(0.3, 0.75)),
-        eye_bags=adult * (0.06 + old * rng.uniform(0.3, 0.85)),
+        forehead=old**1.2 * rng.uniform(0.5, 0.7),
+        crows_feet=old * rng.uniform(0.55, 0.75),
+        mouth=adult * (0.12 + old * rng.uniform(0.5, 0.7)),
+        eye_bags=adult * (0.06 + old * rng.uniform(0.55, 0.75)),
     )
 
 

@@ -16,7 +16,7 @@ from .jit import kernel
 Float32 = npt.NDArray[np.float32]
 
 RACES = ("african", "asian", "caucasian")
-SAGGING = 0.25  # of MakeHuman's head-age slider, at the greatest age
+SAGGING = 0.4  # of MakeHuman's head-age slider, at the greatest age
 
 
 def makehuman_age(years: float) -> float:

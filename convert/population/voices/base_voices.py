@@ -41,6 +41,7 @@ class BaseVoice:
     language: str | None  # ISO 639-1; None: any (espeak variants)
     encoding: str  # of the text the engine reads
     natural: bool  # cut from recordings of a person
+    male: bool | None  # who was recorded; None: a child, or nobody
     package: str  # Debian package that brings it
 
 
@@ -53,7 +54,13 @@ class Installed:
 
 
 def _festival(
-    name: str, language: str, package: str, *, speaker: str = "", encoding: str = "utf-8"
+    name: str,
+    language: str,
+    package: str,
+    male: bool | None,
+    *,
+    speaker: str = "",
+    encoding: str = "utf-8",
 ) -> BaseVoice:
     return BaseVoice(
         id=f"festival_{name}",
@@ -63,37 +70,38 @@ def _festival(
         language=language,
         encoding=encoding,
         natural=True,
+        male=male,
         package=package,
     )
 
 
-def _flite(name: str, speaker: str) -> BaseVoice:
-    return BaseVoice(f"flite_{name}", "flite", name, speaker, "en", "utf-8", True, "flite")
+def _flite(name: str, speaker: str, male: bool) -> BaseVoice:
+    return BaseVoice(f"flite_{name}", "flite", name, speaker, "en", "utf-8", True, male, "flite")
 
 
 def _espeak(variant: str) -> BaseVoice:
     name = f"espeak_{variant}"
-    return BaseVoice(name, "espeak", variant, name, None, "utf-8", False, "espeak-ng")
+    return BaseVoice(name, "espeak", variant, name, None, "utf-8", False, None, "espeak-ng")
 
 
 _LATIN1 = "iso-8859-1"
 _LATIN2 = "iso-8859-2"
 BASE_VOICES: tuple[BaseVoice, ...] = (
-    *(_flite(name, speaker) for name, speaker in (("awb", "awb"), ("kal16", "kal"))),
-    *(_flite(name, name) for name in ("rms", "slt")),
-    _festival("kal_diphone", "en", "festvox-kallpc16k", speaker="kal"),
-    _festival("ked_diphone", "en", "festvox-kdlpc16k"),
-    _festival("cmu_us_slt_arctic_hts", "en", "festvox-us-slt-hts", speaker="slt"),
-    _festival("lp_diphone", "it", "festvox-italp16k", encoding=_LATIN1),
-    _festival("pc_diphone", "it", "festvox-itapc16k", encoding=_LATIN1),
-    _festival("czech_dita", "cs", "festvox-czech-dita", encoding=_LATIN2),
-    _festival("czech_machac", "cs", "festvox-czech-machac", encoding=_LATIN2),
-    _festival("czech_krb", "cs", "festvox-czech-krb", encoding=_LATIN2),
-    _festival("czech_ph", "cs", "festvox-czech-ph", encoding=_LATIN2),
-    _festival("hy_fi_mv_diphone", "fi", "festvox-suopuhe-mv", encoding=_LATIN1),
-    _festival("suo_fi_lj_diphone", "fi", "festvox-suopuhe-lj", encoding=_LATIN1),
-    _festival("msu_ru_nsh_clunits", "ru", "festvox-ru"),
-    _festival("upc_ca_ona_hts", "ca", "festvox-ca-ona-hts", encoding="iso-8859-15"),
+    *(_flite(name, speaker, True) for name, speaker in (("awb", "awb"), ("kal16", "kal"))),
+    *(_flite(name, name, male) for name, male in (("rms", True), ("slt", False))),
+    _festival("kal_diphone", "en", "festvox-kallpc16k", True, speaker="kal"),
+    _festival("ked_diphone", "en", "festvox-kdlpc16k", True),
+    _festival("cmu_us_slt_arctic_hts", "en", "festvox-us-slt-hts", False, speaker="slt"),
+    _festival("lp_diphone", "it", "festvox-italp16k", False, encoding=_LATIN1),
+    _festival("pc_diphone", "it", "festvox-itapc16k", True, encoding=_LATIN1),
+    _festival("czech_dita", "cs", "festvox-czech-dita", False, encoding=_LATIN2),
+    _festival("czech_machac", "cs", "festvox-czech-machac", True, encoding=_LATIN2),
+    _festival("czech_krb", "cs", "festvox-czech-krb", None, encoding=_LATIN2),
+    _festival("czech_ph", "cs", "festvox-czech-ph", True, encoding=_LATIN2),
+    _festival("hy_fi_mv_diphone", "fi", "festvox-suopuhe-mv", True, encoding=_LATIN1),
+    _festival("suo_fi_lj_diphone", "fi", "festvox-suopuhe-lj", False, encoding=_LATIN1),
+    _festival("msu_ru_nsh_clunits", "ru", "festvox-ru", True),
+    _festival("upc_ca_ona_hts", "ca", "festvox-ca-ona-hts", False, encoding="iso-8859-15"),
     *(_espeak(variant) for variant in ESPEAK_VARIANTS.split()),
 )
 

@@ -12,11 +12,10 @@ from edge.errors import ConfigError
 from ..law import Person
 from .vocal_tract import MeasuredVoice
 
-NATURAL_SHARE = 0.65  # the rest starts from espeak-ng; both sources together beat either alone
 SHORTEST_STRETCH, LONGEST_STRETCH = 0.70, 1.42  # beyond, the vocoder is heard
 LONGEST_STRETCH_VOICE_ONLY = 1.5  # these people reach further: F0 and vocal tract are independent
 NEAREST = 4  # base voices to choose from when none is within the limits
-WARP_SD = 0.018
+WARP_SD = 0.025
 EQ_SD_DB = 2.0
 CHARACTER_KEY = 7  # keeps these draws apart from others made from the person's seed
 
@@ -27,7 +26,7 @@ class VoiceCharacter:
 
     base: str  # id of the base voice
     stretch: float  # vocal-tract length of the base over that of the person
-    warp_nodes: tuple[float, ...]  # 7 relative formant shifts, evenly from 0 to 8 kHz
+    warp_nodes: tuple[float, ...]  # 7 relative formant shifts, mean 0, evenly from 0 to 8 kHz
     eq_db: tuple[float, ...]  # 9 gains, evenly in log frequency from 80 to 8080 Hz
     tremor_hz: float  # 4..7
 
@@ -35,9 +34,10 @@ class VoiceCharacter:
 def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCharacter:
     """Draw the character of one person.
 
-    Base voices of either sex serve, as long as the spectrum need not be stretched too far. One
-    person with the same `allowed` voices always gets the same character; pass the voices of one
-    side of a split to keep the base voices of its sides apart (`MeasuredVoice.speaker`).
+    The recording under an adult's voice is of the same sex; else any voice serves, as long as the
+    spectrum need not be stretched too far. One person with the same `allowed` voices always gets
+    the same character; pass the voices of one side of a split to keep the base voices of its sides
+    apart (`MeasuredVoice.speaker`).
 
     Raises:
         ConfigError: `allowed` is empty.
@@ -46,10 +46,11 @@ def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCha
         raise ConfigError("no base voice to choose from: let speak_base fill the folder first")
     rng = np.random.default_rng([person.seed, CHARACTER_KEY])
     base = _choose_base(person, allowed, rng)
+    nodes = rng.normal(0.0, WARP_SD, 7)
     return VoiceCharacter(
         base=base.id,
         stretch=base.vtl_cm / person.vtl_cm,
-        warp_nodes=tuple(rng.normal(0.0, WARP_SD, 7).tolist()),
+        warp_nodes=tuple((nodes - nodes.mean()).tolist()),  # the tube keeps its length
         eq_db=tuple(rng.normal(0.0, EQ_SD_DB, 9).tolist()),
         tremor_hz=float(rng.uniform(4.0, 7.0)),
     )
@@ -59,10 +60,15 @@ def _choose_base(
     person: Person, allowed: Sequence[MeasuredVoice], rng: np.random.Generator
 ) -> MeasuredVoice:
     longest = LONGEST_STRETCH_VOICE_ONLY if person.kind == "voice_only" else LONGEST_STRETCH
-    natural = bool(rng.random() < NATURAL_SHARE)
     choice = float(rng.random())
     within = [v for v in allowed if SHORTEST_STRETCH < v.vtl_cm / person.vtl_cm < longest]
-    pool = [v for v in within if v.natural == natural] or within
+    pool = [v for v in within if v.natural == person.recorded and _of_same_sex(v, person)] or within
     if not pool:  # the smallest children: the shortest vocal tracts there are
         pool = sorted(allowed, key=lambda v: abs(np.log(v.vtl_cm / person.vtl_cm)))[:NEAREST]
     return pool[int(choice * len(pool))]
+
+
+def _of_same_sex(voice: MeasuredVoice, person: Person) -> bool:
+    if person.kind == "paired" and person.age_class == "child":
+        return True
+    return voice.male in (None, person.male)

@@ -31,7 +31,7 @@ SPEED_OF_SOUND_CM = 35_000.0  # per second, in warm moist air
 ABOVE_PRAAT = 1.013
 FORMANTS = 4  # fitted; five are looked for
 PLAUSIBLE_CM = (11.0, 21.0)  # outside, the formants were mistaken (or the voice is a toy)
-UTTERANCES = 4  # per voice; two agree within 0.3 cm already
+UTTERANCES = 12  # per voice; two agree within 0.3 cm
 EXCERPT_S = 5.0
 LOUD_DB = 20.0  # frames this far below the loudest are left out
 WINDOW_S = 0.05
@@ -46,6 +46,7 @@ class MeasuredVoice:
     id: str
     speaker: str  # the person recorded
     natural: bool
+    male: bool | None  # who was recorded; None: a child, or nobody
     vtl_cm: float  # acoustic vocal-tract length
     f0_hz: float  # median
 
@@ -65,7 +66,8 @@ def measure_base(folder: Path, workers: int = 2, progress: bool = True) -> list[
     measured = each(measure_voice, [utterances[id_][:UTTERANCES] for id_ in todo], workers)
     shown = tqdm(measured, total=len(todo), desc="vocal tracts", disable=not progress)
     for id_, (vtl, f0) in zip(todo, shown, strict=True):
-        known[id_] = MeasuredVoice(id_, table[id_].speaker, table[id_].natural, vtl, f0)
+        voice = table[id_]
+        known[id_] = MeasuredVoice(id_, voice.speaker, voice.natural, voice.male, vtl, f0)
     if todo:
         part = cache.with_suffix(".part")
         part.write_text(json.dumps([asdict(known[id_]) for id_ in sorted(known)], indent=1))
