@@ -9,7 +9,7 @@ MINUTES ?= 30
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad scale votes web-report soak-enrolment face-detection bundle-report parity default-bundle clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad scale votes web-report soak-enrolment face-detection bundle-report parity default-bundle ablation clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -100,7 +100,11 @@ parity: setup ## hold imported networks to PyTorch originals, into docs/parity/:
 
 default-bundle: setup ## train the shipped bundle, in an hour or more: GEOMETRY=PACK.npz
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
+	@firmware_cfg/prepare.sh voices
 	$(BIN)/earsight-convert build --work $(WORK) --geometry $(GEOMETRY)
+
+ablation: setup ## what each part of the training is worth, into docs/ablation.md: WORK=FOLDER
+	$(BIN)/earsight-convert ablation --work $(WORK) --out docs/ablation.md
 
 clean: ## remove what was built; .venv and work/ stay
 	rm -rf build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prepares a clone for one role: the Debian packages and the Python packages in .venv that it needs.
 #
-#   firmware_cfg/prepare.sh demo|test|machines [--dry-run]
+#   firmware_cfg/prepare.sh demo|test|machines|voices [--dry-run]
 #
 # Says what it will install before it does. Debian packages are installed only when one is missing,
 # and only by root or where sudo asks for no password; else it prints the line to run. Run again, it
@@ -30,11 +30,11 @@ main() {
     case $role in
         demo) EXTRAS=device ;;
         test) EXTRAS=device,mic,mqtt,web,update,encryption,qdrant,convert,cluster,dev ;;
-        machines) # no Python packages: those of test do
-            install_debian_packages machines
+        machines | voices) # no Python packages: those of test do
+            install_debian_packages "$role"
             return
             ;;
-        *) fail "usage: firmware_cfg/prepare.sh demo|test|machines [--dry-run]" ;;
+        *) fail "usage: firmware_cfg/prepare.sh demo|test|machines|voices [--dry-run]" ;;
     esac
     choose_python "$role"
     install_debian_packages "$role"
@@ -93,6 +93,15 @@ missing_packages() {
     if [ "$role" = machines ]; then # roots of other processors, and a system that boots
         for package in mmdebstrap qemu-user-static binfmt-support systemd-container openssl \
             g++-arm-linux-gnueabihf; do
+            is_installed $package || echo $package
+        done
+        return
+    fi
+    if [ "$role" = voices ]; then # all that the default bundle is trained on
+        for package in espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k \
+            festvox-us-slt-hts festvox-italp16k festvox-itapc16k festvox-czech-dita \
+            festvox-czech-machac festvox-czech-krb festvox-czech-ph festvox-suopuhe-mv \
+            festvox-suopuhe-lj festvox-ru festvox-ca-ona-hts; do
             is_installed $package || echo $package
         done
         return

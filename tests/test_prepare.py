@@ -65,7 +65,15 @@ def test_shellcheck_has_nothing_to_say(script: Path) -> None:
 def test_a_wrong_role_is_refused_with_the_usage(prepare: Prepare) -> None:
     done = prepare("nothing")
     assert done.returncode == 1
-    assert "demo|test|machines" in done.stderr
+    assert "demo|test|machines|voices" in done.stderr
+
+
+def test_every_base_voice_has_its_package_in_the_list() -> None:
+    from convert.population.voices.base_voices import BASE_VOICES
+
+    script = (ROOT / "firmware_cfg/prepare.sh").read_text(encoding="utf-8")
+    listed = script.split("role\" = voices", 1)[1].split("done", 1)[0].replace("\\", " ").split()
+    assert {voice.package for voice in BASE_VOICES} <= {word.strip(";") for word in listed}
 
 
 def test_a_python_that_is_too_old_or_absent_is_refused(prepare: Prepare) -> None:

@@ -24,7 +24,7 @@ ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
 STEEPNESS = 5.0  # of the staircase, per unit of log-odds
 GROWN_STEEPNESS = 60.0  # per unit of standard age: full within half a year of CHILD_UNTIL
 SIZE = 128  # pixels, both sides
-BASIS = 56  # pictures
+BASIS = 40  # pictures
 WIDTH = 160  # of the perceptron that weights them
 
 SIZE_LIMIT = 2.2  # the size axis is drawn within ± this
