@@ -72,7 +72,7 @@ def test_every_base_voice_has_its_package_in_the_list() -> None:
     from convert.population.voices.base_voices import BASE_VOICES
 
     script = (ROOT / "firmware_cfg/prepare.sh").read_text(encoding="utf-8")
-    listed = script.split("role\" = voices", 1)[1].split("done", 1)[0].replace("\\", " ").split()
+    listed = script.split('role" = voices', 1)[1].split("done", 1)[0].replace("\\", " ").split()
     assert {voice.package for voice in BASE_VOICES} <= {word.strip(";") for word in listed}
 
 
