@@ -182,8 +182,9 @@ geometry. People and text-to-speech voices are disjoint between training, valida
 
 ## What it measures
 
-{figures["people"]:.0f} synthetic people of the test split, one clip of 2.6 s against one photo, 1:2
-matching; chance is 0.5. The ideal observer knows every parameter the clips were rendered with.
+{figures["people"]:.0f} synthetic people of the test split, 8 s of voice against one photo, 1:2
+matching; chance is 0.5. The ideal observer knows every parameter the clips were rendered with, and
+the sex of whoever was recorded for the text-to-speech voice.
 
 | | int8 | float | ideal observer |
 |---|---|---|---|
