@@ -9,9 +9,8 @@ Shared between voice and face
     age      calendar years; the face looks older or younger by a normal error with standard
              deviation 0.4 + 0.06 years (an assumption: 0.7 y at 5, 2.8 y at 40, 5.2 y at 80).
     size     face size axis s = r z + sqrt(1 - r²) e with z the vocal-tract length standardised
-             within sex and age class and r = 0.4 (an assumption; formants explain about a tenth
-             of adults' height within one sex, Pisanski et al. 2014, r = 0.3, and more of
-             children's, Fitch & Giedd 1999).
+             within sex and age class and r = 0.3 (formants explain about a tenth of the
+             variance of height within one sex, Pisanski et al. 2014).
 
 Acoustics of each class
     adult F0        118 Hz men (SD 2.6 st), 207 Hz women (2.3 st): Traunmüller & Eriksson 1995.
@@ -19,9 +18,9 @@ Acoustics of each class
                     Hollien & Shipp 1972, Nishio & Niimi 2008, Stathopoulos et al. 2011.
     elderly F0      138 Hz men (3.0 st), 183 Hz women (2.8 st): same sources.
     elderly voice   jitter and shimmer rise by a third (Wilcox & Horii 1980: jitter .57 % in young
-                    men, .76 % in old ones), breathiness rises, tempo falls (Linville & Korabic
-                    1987). With these slopes the ideal observer of the sound comes close to what
-                    both papers' best system reaches on VoxCeleb1 (87 % / 78 %).
+                    men, .76 % in old ones), breathiness rises by half, tempo falls by a tenth
+                    (Linville & Korabic 1987). With these slopes the ideal observer of the sound
+                    comes close to what both papers' best system reaches on VoxCeleb1 (87 % / 78 %).
     children F0     300 → 240 Hz between 4 and 12.5 years: Sorenson 1989, Lee et al. 1999.
     vocal tract     men 17.2 ± 0.9 cm, women 14.8 ± 0.75 cm, children 10.8 → 13.7 cm: acoustic
                     lengths from the formants of Fant 1960, Peterson & Barney 1952 and
@@ -53,7 +52,7 @@ YEARS: dict[AgeClass, tuple[float, float]] = {
 }
 RECORDED_SHARE = 0.65  # the rest are synthesised; both sources together beat either alone
 MIX = (0.15, 0.65, 0.20)  # child, adult, elderly: nearest to the published world
-SIZE_FROM_TRACT = 0.4  # r above
+SIZE_FROM_TRACT = 0.3  # r above
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ def quality_law(male: bool, age_class: AgeClass, years: float) -> QualityLaw:
     a = float(np.clip((years - 25.0) / 60.0, 0.0, 1.0))
     late = a**1.5
     return QualityLaw(
-        breath=(1.6 + 0.6 * a, (7.0 if male else 5.0) - 1.5 * a, 0.8 + 0.15 * a),
+        breath=(1.6 + 0.4 * a, (7.0 if male else 5.0) - a, 0.8 + 0.1 * a),
         jitter=(0.0057 + 0.0019 * late, 0.5),
         shimmer_db=(0.34 + 0.11 * late, 0.45),
         tempo=(1.03 - 0.14 * late, 0.12),

@@ -27,6 +27,7 @@ from .steps import training_steps
 
 CHECK_EVERY = 100  # steps between looks at the validation split
 SAVE_EVERY = 100
+KEPT_FROM = 0.8  # of the steps; before, the learning rate is so high that the figures jump
 
 
 def train_encoders(
@@ -48,7 +49,7 @@ def train_encoders(
         law: the ideal observer's scores of the training pairs; needed when `recipe.law` is not 0.
 
     Returns:
-        The encoders of the step that matched the validation split best.
+        The encoders of the late step that matched the validation split best.
     """
     weights = np.ones(len(data.rows("paired", "train")))
     if recipe.weight_steps:
@@ -128,8 +129,9 @@ def _run(
             if learner is None:
                 if (step + 1) % SAVE_EVERY == 0 or step + 1 == total:
                     manager.save()
-                if step >= recipe.face_steps and (step + 1) % CHECK_EVERY == 0:
-                    bar.write(f"step {step + 1}: {best.look()}")
+                last = step + 1 == total
+                if step >= recipe.face_steps and (last or (step + 1) % CHECK_EVERY == 0):
+                    bar.write(f"step {step + 1}: {best.look(keep=step + 1 >= KEPT_FROM * total)}")
     best.restore()
     return model
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..metrics import matching_1_2
+from ..metrics import matching_1_2, unit
 from .dataset import Dataset, Index
 from .model import Encoders
 
-DRAWS = 3  # of a clip and a photo each, per look
+DRAWS = 3  # photos of each person, per look; and clips, which are heard together
 
 
 class Best:
@@ -28,11 +28,11 @@ class Best:
             reader = tf.train.load_checkpoint(self.manager.latest_checkpoint)
             self.score.assign(reader.get_tensor("score/.ATTRIBUTES/VARIABLE_VALUE"))
 
-    def look(self) -> str:
-        """Measure the encoders as they are, keep them if they are the best so far, say so."""
+    def look(self, *, keep: bool) -> str:
+        """Measure the encoders as they are; `keep` them if they are the best so far; say so."""
         everybody, same_sex = validate(self.model, self.data, self.rows)
         mean = 0.5 * (everybody + same_sex)
-        best = mean > float(self.score.numpy())
+        best = keep and mean > float(self.score.numpy())
         if best:
             self.score.assign(mean)
             self.manager.save()
@@ -48,18 +48,21 @@ class Best:
 
 
 def validate(model: Encoders, data: Dataset, rows: Index) -> tuple[float, float]:
-    """Return 1:2 matching voice→face, of everybody and within a sex, mean of `DRAWS` draws.
+    """Return 1:2 matching voice→face, of everybody and within a sex, mean of `DRAWS` photos.
 
-    A draw is one clean clip and one photo of each person.
+    All clean clips of a person are heard together.
     """
     female = data.labels.female[rows]
     same_sex = female[:, None] == female[None]
-    results = []
+    pictures = [p for p in (data.pictures[r] for r in rows) if p is not None]
+    windows, results = [], []
     for k in range(DRAWS):
         clips = data.codes[[data.clips_of[r][k % len(data.clips_of[r])] for r in rows], 0]
-        pictures = [p for p in (data.pictures[r] for r in rows) if p is not None]
+        windows.append(unit(model.embed_voices(clips)))
+    voices = unit(np.mean(windows, axis=0))
+    for k in range(DRAWS):
         photos = np.array([p[1 + k % (len(p) - 1)] for p in pictures])
-        voices, faces = model.embed_voices(clips), model.embed_faces(photos)
+        faces = model.embed_faces(photos)
         results.append((matching_1_2(voices, faces), matching_1_2(voices, faces, same_sex)))
     everybody, within = np.mean(results, axis=0)
     return float(everybody), float(within)

@@ -62,7 +62,8 @@ def _choose_base(
     longest = LONGEST_STRETCH_VOICE_ONLY if person.kind == "voice_only" else LONGEST_STRETCH
     choice = float(rng.random())
     within = [v for v in allowed if SHORTEST_STRETCH < v.vtl_cm / person.vtl_cm < longest]
-    pool = [v for v in within if v.natural == person.recorded and _of_same_sex(v, person)] or within
+    same = [v for v in within if _of_same_sex(v, person)]
+    pool = [v for v in same if v.natural == person.recorded] or same or within
     if not pool:  # the smallest children: the shortest vocal tracts there are
         pool = sorted(allowed, key=lambda v: abs(np.log(v.vtl_cm / person.vtl_cm)))[:NEAREST]
     return pool[int(choice * len(pool))]

@@ -21,10 +21,11 @@ from convert.parallel import each
 from edge.errors import StorageError
 
 from ..law import Person
+from .agreement import agreed_base
 from .character import VoiceCharacter, draw_character
 from .speech import SAMPLE_RATE, read_speech
 from .tts import base_utterances
-from .vocal_tract import MeasuredVoice, measure_base
+from .vocal_tract import MeasuredVoice
 from .world import CLIP_SAMPLES, Int16, analyse, reshape
 
 SHARD_CLIPS = 128  # 13 MB; about half a minute of one core
@@ -83,7 +84,7 @@ def render_clips(
         StorageError: `out_folder` holds clips made from something else.
     """
     if allowed is None:
-        voices = measure_base(base_folder, workers, progress)
+        voices = agreed_base(base_folder, workers, progress)
 
         def allowed(person: Person) -> Sequence[MeasuredVoice]:
             return voices
