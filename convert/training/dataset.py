@@ -30,8 +30,8 @@ YEARS = (42.0, 27.0)
 class Labels:
     """What is known of each person, standardised; row i is person i."""
 
-    female: Float32  # 0 or 1; for voice_only what F0 and vocal tract leave open, 0..1
-    sex_weight: Float32  # 1, .25 for children (hardly audible), .5 for voice_only
+    female: Float32  # 0 or 1; for voice_only what F0, vocal tract and recording leave open, 0..1
+    sex_weight: Float32  # 1, .25 for children (hardly audible)
     child: Float32  # 0 or 1; for voice_only 0..1
     age_class: npt.NDArray[np.int32]  # index into AGE_CLASSES
     age_weight: Float32  # 0 for voice_only
@@ -95,9 +95,8 @@ def labels_of(people: Sequence[Person]) -> Labels:
         return np.array(values, dtype=np.float32)
 
     def sex_weight(person: Person) -> float:
-        if person.kind == "voice_only":
-            return 0.5
-        return 0.25 if person.age_class == "child" else 1.0
+        child = person.kind != "voice_only" and person.age_class == "child"
+        return 0.25 if child else 1.0
 
     acoustic = [
         [
