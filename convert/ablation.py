@@ -66,7 +66,7 @@ def variants(full: TrainingRecipe, scale: Scale) -> dict[str, TrainingRecipe]:
     """Return the training recipes to compare, by the name of their row."""
     small = dataclasses.replace(
         full, face_steps=scale.face_steps, joint_steps=scale.joint_steps, batch=scale.batch,
-        weight_steps=0,
+        weight_steps=0, alignment_steps=0,
     )  # fmt: skip
     # the paper weighs its two losses alike
     paper = dataclasses.replace(small, law=0.0, traits=0.0, implicit=1.0, explicit=1.0)

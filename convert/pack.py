@@ -36,8 +36,10 @@ from .training.batches import MARGIN
 from .training.dataset import LN_F0, LN_VTL, YEARS, Dataset
 from .training.steps import AGE_PRIOR
 
+# assumption: real voices stray further than synthetic ones, so their log-odds count for less
+REAL_ODDS = 0.8
 TRAITS = {
-    "female": TraitInfo(0.0, 1.0, "logistic"),
+    "female": TraitInfo(0.0, REAL_ODDS, "logistic"),
     # trained where 15 % are children; on a device they are as rare as AGE_PRIOR says
     "child": TraitInfo(math.log(AGE_PRIOR[0]), 1.0, "logistic"),
     "ln_f0": TraitInfo(*LN_F0, "exp"),

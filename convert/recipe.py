@@ -34,6 +34,7 @@ class TrainingRecipe:
     face_steps: int  # pre-training of the face encoder on traits
     weight_steps: int  # of the first run, which learns identity weights; 0: everybody counts alike
     joint_steps: int
+    alignment_steps: int  # after them: at a third of the rate, the traits hold the space less
     batch: int  # paired people per step; a third as many of each other kind
     learning_rate: float
     weight_decay: float

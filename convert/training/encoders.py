@@ -1,4 +1,4 @@
-"""Trains both encoders into one space: faces on traits first, then both together.
+"""Trains both encoders into one space: faces on traits first, then both together, then closer.
 
 With `weight_steps` in the recipe, a first run learns the identities' weights (reweighting.py) and
 the run that counts uses them frozen.
@@ -27,6 +27,7 @@ from .steps import training_steps
 
 CHECK_EVERY = 100  # steps between looks at the validation split
 SAVE_EVERY = 100
+ALIGNMENT_RATE = 0.35  # of the learning rate, in the last phase
 KEPT_FROM = 0.8  # of the steps; before, the learning rate is so high that the figures jump
 
 
@@ -83,7 +84,7 @@ def learn_weights(
     """Return the identities' weights (n,) from a first run of `recipe.weight_steps` steps."""
     kept = folder / "weights.npy"
     if not kept.exists():
-        first = dataclasses.replace(recipe, joint_steps=recipe.weight_steps)
+        first = dataclasses.replace(recipe, joint_steps=recipe.weight_steps, alignment_steps=0)
         learner = IdentityWeights(len(data.rows("paired", "train")), recipe.weight_steps)
         _run(data, spec, first, folder, seed, law, learner.weight, learner)
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def _run(
     manager = tf.train.CheckpointManager(model.checkpoint(), str(folder), max_to_keep=1)
     if learner is None:
         manager.restore_or_initialize()
-    total = recipe.face_steps + recipe.joint_steps
+    total = recipe.face_steps + recipe.joint_steps + recipe.alignment_steps
     start = int(model.step.numpy())
     batches = prefetch(Sampler(data, recipe, seed, law).make, start, total)
     face_step, joint_step = training_steps(model)
@@ -118,7 +119,7 @@ def _run(
                 loss = face_step(batch["faces"], batch["face_labels"])
             else:
                 batch["weights"] = batch_weights(weights, batch["identities"])
-                loss, own = joint_step(batch)
+                loss, own = joint_step(batch, step >= total - recipe.alignment_steps)
                 if learner is not None:
                     learner.observe(batch["identities"], own.numpy())
                     learner.update(step - recipe.face_steps + 1)
@@ -137,10 +138,13 @@ def _run(
 
 
 def _learning_rate(step: int, recipe: TrainingRecipe) -> float:
-    """One cycle for each of the two phases: warm-up over a tenth, then a cosine to zero."""
-    if step < recipe.face_steps:
-        done = step / recipe.face_steps
-    else:
-        done = (step - recipe.face_steps) / recipe.joint_steps
+    """One cycle for each of the three phases: warm-up over a tenth, then a cosine to zero."""
+    peak, done = recipe.learning_rate, step / max(recipe.face_steps, 1)
+    joint = step - recipe.face_steps
+    if joint >= recipe.joint_steps:
+        peak *= ALIGNMENT_RATE
+        done = (joint - recipe.joint_steps) / recipe.alignment_steps
+    elif joint >= 0:
+        done = joint / recipe.joint_steps
     warm = done / 0.1 if done < 0.1 else 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9))
-    return recipe.learning_rate * (warm + 0.005)
+    return peak * warm + 0.005 * recipe.learning_rate

@@ -12,14 +12,16 @@ from .model import Encoders
 AGE_PRIOR = (0.35, 1.0, 0.2)
 QUALITY_WEIGHT = 0.5
 DROPOUT = 0.1  # before the linear heads
+ALIGNMENT_LAW, ALIGNMENT_TRAITS = 3.0, 0.3  # times the recipe's weights, in the last phase
 
 
 def training_steps(model: Encoders) -> tuple[Any, Any]:
     """Return (face_step, joint_step).
 
     `face_step(faces, labels)` trains the face encoder on traits and returns the loss.
-    `joint_step(batch)` trains everything and returns the loss and each pair's implicit loss (n,),
-    both modalities together, which re-weighting listens to.
+    `joint_step(batch, last)` trains everything and returns the loss and each pair's implicit loss
+    (n,), both modalities together, which re-weighting listens to; in the last phase the law weighs
+    more than the traits.
     """
     import tensorflow as tf
 
@@ -41,7 +43,7 @@ def training_steps(model: Encoders) -> tuple[Any, Any]:
         apply(tape, loss)
         return loss
 
-    def alignment(batch: Any, voices: Any, faces: Any) -> tuple[Any, Any]:
+    def alignment(batch: Any, voices: Any, faces: Any, law: Any) -> tuple[Any, Any]:
         # as published, weights act on the implicit loss only through their mean in the batch
         who, weights = batch["identities"], batch["weights"]
         own = losses.implicit(voices, model.classes, who) + losses.implicit(
@@ -50,7 +52,7 @@ def training_steps(model: Encoders) -> tuple[Any, Any]:
         loss = recipe.implicit * tf.reduce_mean(own) * tf.reduce_mean(weights)
         loss += recipe.explicit * tf.reduce_mean(weights * losses.explicit(voices, faces))
         if recipe.law:
-            loss += recipe.law * losses.law_alignment(
+            loss += law * losses.law_alignment(
                 tf.math.l2_normalize(voices, 1), tf.math.l2_normalize(faces, 1),
                 tf.minimum(tf.exp(model.scale), 50.0), batch["law"],
                 batch["face_labels"]["female"][: tf.shape(who)[0]],
@@ -58,17 +60,20 @@ def training_steps(model: Encoders) -> tuple[Any, Any]:
         return loss, own
 
     @tf.function
-    def joint_step(batch: Any) -> tuple[Any, Any]:
+    def joint_step(batch: Any, last: bool) -> tuple[Any, Any]:
+        law, traits = recipe.law, recipe.traits
+        if last:
+            law, traits = law * ALIGNMENT_LAW, traits * ALIGNMENT_TRAITS
         pairs = tf.shape(batch["identities"])[0]
         prior = tf.constant(AGE_PRIOR)
         with tf.GradientTape() as tape:
             heard = model.voice(batch["voices"], training=True)
             seen = model.face(batch["faces"], training=True)["embedding"]
-            loss, own = alignment(batch, heard["embedding"][:pairs], seen[:pairs])
+            loss, own = alignment(batch, heard["embedding"][:pairs], seen[:pairs], law)
             voices = dropped(tf.math.l2_normalize(heard["embedding"], 1))
             faces = dropped(tf.math.l2_normalize(seen, 1))
             labels = batch["voice_labels"]
-            loss += recipe.traits * (
+            loss += traits * (
                 losses.shared_traits(model.heads(voices), labels)
                 + losses.shared_traits(model.heads(faces), batch["face_labels"])
                 + losses.voice_traits(heard, labels, prior)
