@@ -29,8 +29,8 @@ def recipe() -> Recipe:
             typical=12, base_utterances=1, validation=0.2, test=0.3,
         ),
         training=dataclasses.replace(
-            default.training, augmentations=1, face_steps=2, weight_steps=2, joint_steps=4, alignment_steps=2,
-            batch=8, latent_steps=20, renderer_steps=4,
+            default.training, augmentations=1, face_steps=2, weight_steps=2, joint_steps=4,
+            alignment_steps=2, batch=8, latent_steps=20, renderer_steps=4,
         ),
         gates=GatesRecipe(0.0, 1.0, 1.0, 1.0, 0.0, 5.0),
     )  # fmt: skip
