@@ -87,10 +87,10 @@ face-detection: setup ## measure the face detector on rendered heads: GEOMETRY=P
 web-report: setup ## measure what the page costs and take its picture, into docs/
 	$(BIN)/python -m tests.report_web
 
-bundle-report: setup ## measure the shipped bundle, into docs/report.html: GEOMETRY=PACK.npz [SPEECH=FOLDER]
+bundle-report: setup ## measure the shipped bundle, into docs/report.html: GEOMETRY=PACK.npz [SPEECH=FOLDER LABELS=FILE]
 	@test -n "$(GEOMETRY)" || { echo "give GEOMETRY=PACK.npz (README, Make your own bundle)"; exit 2; }
 	$(BIN)/earsight-convert report edge/bundles/default.bundle --work $(WORK) --geometry $(GEOMETRY) \
-	  --out $(OUT)/report --attach $(if $(SPEECH),--voices $(SPEECH))
+	  --out $(OUT)/report --attach $(if $(SPEECH),--voices $(SPEECH)) $(if $(LABELS),--labels $(LABELS))
 	cp $(OUT)/report/report.html docs/report.html
 
 parity: setup ## hold imported networks to PyTorch originals, into docs/parity/: SHARED=FOLDER

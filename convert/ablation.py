@@ -57,8 +57,8 @@ class _Run:
 class Scale:
     """How small the runs are."""
 
-    face_steps: int = 100
-    joint_steps: int = 200
+    face_steps: int = 60
+    joint_steps: int = 150
     batch: int = 32
 
 

@@ -19,7 +19,6 @@ from .degrade import CONDITIONS, RATE
 from .people import HeardAndSeen, Int16
 
 SECONDS = (1.5, 3.0, 6.0, 10.0)  # of voice: Speech2Face has 3 and 6
-ASKED = "10 s"  # the voice that is matched, as in Shape of Sound, section 9
 DRAWN_FROM = "6 s"  # the voice that portraits are drawn from, as in Speech2Face
 BABBLE_CLIPS = 24
 SEED = 5150

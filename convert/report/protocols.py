@@ -1,8 +1,9 @@
 """The protocols of both papers: 1:N matching, verification, retrieval (Shape of Sound, section 9).
 
-1:N matching, verification and recall at k compare 10 s of everybody's voice, the length the paper
-tests with, with one photo, averaged over the photos. Mean average precision ranks all photos of
-everybody for each voice, and the other way round.
+1:N matching, verification and recall at k compare everybody's voice with one photo, averaged over
+the photos. The voice is one window of each of three utterances, 8 s together (the paper hears 10 s
+of one). Mean average precision ranks all photos of everybody for each voice, and the other way
+round.
 
 A result is found as `results[metric][direction][stratum][backend]`, an `Estimate` as JSON. The two
 families `matching_1_n` and `recall_at_k` give their last member there, N = 10 and k = 10, and all
@@ -26,11 +27,13 @@ from ..metrics import (
     matching,
     queries_counted,
     retrieval,
+    unit,
     verification,
 )
 from ..population.law import Person
+from ..verify import DRAWS
 from .bootstrap import Estimate, estimate, mean_of
-from .observe import ASKED, Observed
+from .observe import Observed
 
 DIRECTIONS = ("v2f", "f2v")
 OF = tuple(range(2, 11))  # N of 1:N
@@ -63,7 +66,8 @@ def scores_of(seen: Observed, photos: int) -> Scores:
         seen: what it made of the test people.
         photos: how many draws have different photos.
     """
-    voices = seen.voices[ASKED].embedding
+    utterances = [seen.voices[f"draw {k}"].embedding for k in range(DRAWS)]
+    voices = unit(np.mean(utterances, axis=0))
     pairs = tuple(voices @ faces.T for faces in seen.faces[:photos])
     return Scores(pairs, np.concatenate(pairs, axis=1))
 
