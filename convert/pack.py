@@ -34,10 +34,8 @@ from .networks.face import SIZE
 from .recipe import Recipe
 from .training.batches import MARGIN
 from .training.dataset import LN_F0, LN_VTL, YEARS, Dataset
-from .training.steps import AGE_PRIOR
+from .training.steps import AGE_PRIOR, REAL_ODDS
 
-# assumption: real voices stray further than synthetic ones, so their log-odds count for less
-REAL_ODDS = 0.8
 TRAITS = {
     "female": TraitInfo(0.0, REAL_ODDS, "logistic"),
     # trained where 15 % are children; on a device they are as rare as AGE_PRIOR says

@@ -61,13 +61,17 @@ class Encoders:
             scale=self.scale, classes=self.classes, optimizer=self.optimizer, step=self.step,
         )  # fmt: skip
 
-    def embed_voices(self, codes: Any) -> Float32:
-        """Return raw embeddings (n, d) of feature codes (n, frames, mels) int8."""
+    def hear(self, codes: Any) -> dict[str, Float32]:
+        """Return the voice encoder's outputs (n, ...) of feature codes (n, frames, mels) int8."""
         parts = [
             self.voice(codes[i : i + BATCH, ..., None].astype(np.float32) / 32.0, training=False)
             for i in range(0, len(codes), BATCH)
         ]
-        return np.concatenate([np.asarray(p["embedding"]) for p in parts])
+        return {name: np.concatenate([np.asarray(p[name]) for p in parts]) for name in parts[0]}
+
+    def embed_voices(self, codes: Any) -> Float32:
+        """Return raw embeddings (n, d) of feature codes (n, frames, mels) int8."""
+        return self.hear(codes)["embedding"]
 
     def embed_faces(self, pictures: Any) -> Float32:
         """Return raw embeddings (n, d) of pictures (n, 128, 128, 3) uint8."""

@@ -17,7 +17,7 @@ from ..population.pictures import TypicalPictures
 from ..recipe import TrainingRecipe
 from .dataset import Dataset
 from .model import Encoders
-from .steps import AGE_PRIOR
+from .steps import AGE_PRIOR, REAL_ODDS
 
 SAVE_EVERY = 500
 SEX_JITTER = 0.08
@@ -113,6 +113,9 @@ def train_latent_head(
 ) -> tuple[Any, Float32]:
     """Train unit embedding → sex, age, size on the training split's voices and faces.
 
+    A voice's sex is what its trait says, so that a portrait is androgynous where the trait is
+    undecided; the decorrelated voices, of which that is said most often, teach nothing else.
+
     Returns:
         The Keras model, and the unit embeddings (n, d) it was trained on (for calibration).
     """
@@ -120,15 +123,19 @@ def train_latent_head(
 
     tf.keras.utils.set_random_seed(seed)
     people = data.rows("paired", "train")
-    clips = np.concatenate([data.clips_of[p] for p in people])
-    owners = np.concatenate([np.full(len(data.clips_of[p]), p) for p in people])
-    voices = unit(np.concatenate([encoders.embed_voices(data.codes[clips, v]) for v in (0, 1)]))
+    speakers = np.concatenate([people, data.rows("voice_only", "train")])
+    clips = np.concatenate([data.clips_of[p] for p in speakers])
+    owners = np.concatenate([np.full(len(data.clips_of[p]), p) for p in speakers])
+    heard = [encoders.hear(data.codes[clips, version]) for version in (0, 1)]
+    voices = unit(np.concatenate([h["embedding"] for h in heard]))
+    told = REAL_ODDS * np.concatenate([h["female"][:, 0] for h in heard])
     faces = unit(encoders.embed_faces(np.array([data.pictures[p][1] for p in people])))
     embeddings = np.concatenate([voices, faces])
     rows = np.concatenate([owners, owners, people])
     labels = data.labels
+    known = labels.age_weight[rows]
     wanted = {
-        "sex": labels.female[rows],
+        "sex": np.concatenate([1.0 / (1.0 + np.exp(-told)), labels.female[people]]),
         "age": standard_age(np.array([data.people[r].years for r in rows], np.float32)),
         "size": standard_size(np.array([data.people[r].size for r in rows], np.float32)),
     }
@@ -144,8 +151,7 @@ def train_latent_head(
             "size": "mse",
         },
     )
-    everywhere = np.ones(len(rows), np.float32)
-    age = np.array(AGE_PRIOR, np.float32)[labels.age_class[rows]]
-    weights = {"sex": labels.sex_weight[rows], "age": age, "size": everywhere}
+    age = np.array(AGE_PRIOR, np.float32)[labels.age_class[rows]] * known
+    weights = {"sex": labels.sex_weight[rows], "age": age, "size": known}
     model.fit(embeddings, wanted, sample_weight=weights, batch_size=128, epochs=epochs, verbose=0)
     return model, embeddings

@@ -10,6 +10,9 @@ from .model import Encoders
 # Weight of child, adult, elderly where an age in years is read from a voice: most who speak to a
 # device are adults, and real adults sound older than synthetic ones, which are too clean.
 AGE_PRIOR = (0.35, 1.0, 0.2)
+# Assumption: real voices stray further than synthetic ones, so the log-odds of their sex, as they
+# ship and as they are drawn, count for less.
+REAL_ODDS = 0.8
 QUALITY_WEIGHT = 0.5
 DROPOUT = 0.1  # before the linear heads
 ALIGNMENT_LAW, ALIGNMENT_TRAITS = 3.0, 0.3  # times the recipe's weights, in the last phase
