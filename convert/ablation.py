@@ -36,8 +36,8 @@ v2f voice → face, f2v face → voice, U anybody, G one sex. Each run is short 
 {joint} on pairs, batches of {batch}): the rows compare parts, they are not the shipped bundle's
 figures. "The ideal observer" is the loss in which the synthetic population's law teaches, "traits"
 the heads that read sex, age, pitch and size; the paper has neither, and starts from a face network
-that knows faces, as the first steps do here. Re-weighted runs first learn
-the identities' weights in {first} further steps (Shape of Sound, section 6 of its page).
+that knows faces, as the first steps do here. Re-weighted runs first learn the identities' weights
+in {first} further steps (Shape of Sound, section 6 of its page).
 
 Made by `make ablation WORK=FOLDER`, which is `earsight-convert ablation`.
 

@@ -1,7 +1,7 @@
 """Float against int8 on people no network has seen: the figures a bundle ships with, and its gates.
 
-Matching asks with all clips of a person, a window of 2.575 s each and together about 8 s (both
-papers hear 10), against one varied photo, averaged over three photos, on the test split. Figures
+Matching asks with all clips of a person, a window of 2.575 s each and together about 8 s (Shape
+of Sound hears 10), against one varied photo, averaged over three photos, on the test split. Figures
 that end in `_window` ask with one window. int8 runs through `edge.runtime`, the code the device
 runs, on every runtime that is installed; figures that end in `_int8` are those of the first, LiteRT
 where there is one. `convert.report` measures more, and with confidence intervals.

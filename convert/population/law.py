@@ -9,22 +9,24 @@ Shared between voice and face
     age      calendar years; the face looks older or younger by a normal error with standard
              deviation 0.4 + 0.06 years (an assumption: 0.7 y at 5, 2.8 y at 40, 5.2 y at 80).
     size     face size axis s = r z + sqrt(1 - r²) e with z the vocal-tract length standardised
-             within sex and age class and r = 0.3 (formants explain about a tenth of the
-             variance of height within one sex, Pisanski et al. 2014).
+             within sex and age class and r = 0.3 (an assumption: within one sex formants
+             tell little of height, Pisanski et al. 2014).
 
 Acoustics of each class
     adult F0        118 Hz men (SD 2.6 st), 207 Hz women (2.3 st): Traunmüller & Eriksson 1995.
     within adults   men fall slightly to about 45 and rise after 55, women fall steadily:
                     Hollien & Shipp 1972, Nishio & Niimi 2008, Stathopoulos et al. 2011.
     elderly F0      138 Hz men (3.0 st), 183 Hz women (2.8 st): same sources.
-    elderly voice   jitter and shimmer rise by a third (Wilcox & Horii 1980: jitter .57 % in young
-                    men, .76 % in old ones), breathiness rises by half, tempo falls by a tenth
-                    (Linville & Korabic 1987). With these slopes the ideal observer of the sound
-                    comes close to what both papers' best system reaches on VoxCeleb1 (87 % / 78 %).
+    elderly voice   jitter rises by a third (Wilcox & Horii 1980: .57 % in young men, .76 % in old
+                    ones), shimmer as much, breathiness by half, and tempo falls by a seventh
+                    (assumptions; their direction after Linville & Korabic 1987). Slopes and r were
+                    chosen so that the ideal observer of the sound comes close to what the papers'
+                    best system reaches on VoxCeleb1 (87 % / 78 %).
     children F0     300 → 240 Hz between 4 and 12.5 years: Sorenson 1989, Lee et al. 1999.
     vocal tract     men 17.2 ± 0.9 cm, women 14.8 ± 0.75 cm, children 10.8 → 13.7 cm: acoustic
                     lengths from the formants of Fant 1960, Peterson & Barney 1952 and
                     Hillenbrand et al. 1995; growth from Fitch & Giedd 1999.
+
 What F0, tract and source leave open
     recordings      most voices start from a recording of a person. An adult's is of the same sex,
                     so that whatever else men's and women's voices differ in can be learnt. The

@@ -35,7 +35,9 @@ Float64 = npt.NDArray[np.float64]
 GRID_YEARS = 0.5  # step of the ages summed over
 OTHER_SEX = -60.0  # log-likelihood of a face of the other sex: sex is 1:1
 STRAY = 1.6  # assumption: a man who reads aloud at 190 Hz stays a man
-RECORDING_ODDS = 13.0  # voiced spectra of equal length told the sex of 13 of the 14 recorded
+# assumption: a linear reader of voiced spectra, stretched to one length, told the sex of 13 of 14
+# recorded speakers it had not heard; measured once, no command repeats it
+RECORDING_ODDS = 13.0
 
 
 @dataclass(frozen=True, slots=True)
