@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +22,6 @@ from edge.storage import write_private
 from .parallel import each
 from .recipe import PopulationRecipe, Recipe, TrainingRecipe
 from .training.dataset import Dataset, load_dataset
-
-if TYPE_CHECKING:
-    from .training.model import Encoders
 
 SEEDS = (1, 2, 3)
 FIGURES = ("v2f_U", "v2f_G", "f2v_U", "f2v_G")
@@ -137,12 +133,13 @@ def _measured(run: _Run) -> dict[str, float]:
 
     from .build import law_scores_of
     from .training.encoders import train_encoders
+    from .training.selection import matching_figures
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     data = _loaded(run.work, run.population)
     law = law_scores_of(data, run.work, 1) if run.training.law else None
     encoders = train_encoders(data, LogMelSpec(), run.training, folder, run.seed, law)
-    found = _figures(encoders, data)
+    found = matching_figures(encoders, data, data.rows("paired", "test"))
     write_private(kept, json.dumps(found).encode())
     return found
 
@@ -150,26 +147,3 @@ def _measured(run: _Run) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def _loaded(work: Path, population: PopulationRecipe) -> Dataset:
     return load_dataset(work, population)
-
-
-def _figures(encoders: Encoders, data: Dataset) -> dict[str, float]:
-    """Return 1:2 matching on the test split: all clean clips against one photo of each person."""
-    from .metrics import matching_1_2, unit
-
-    rows = data.rows("paired", "test")
-    female = data.labels.female[rows]
-    same = female[:, None] == female[None]
-    clips = [data.clips_of[r] for r in rows]
-    windows = [
-        unit(encoders.embed_voices(data.codes[[own[k % len(own)] for own in clips], 0]))
-        for k in range(max(len(own) for own in clips))
-    ]
-    voices = unit(np.mean(windows, axis=0))
-    photos = [data.pictures[r] for r in rows]
-    faces = encoders.embed_faces(np.array([p[1] for p in photos if p is not None]))
-    return {
-        "v2f_U": matching_1_2(voices, faces),
-        "v2f_G": matching_1_2(voices, faces, same),
-        "f2v_U": matching_1_2(faces, voices),
-        "f2v_G": matching_1_2(faces, voices, same),
-    }

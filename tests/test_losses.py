@@ -42,11 +42,17 @@ def test_implicit_alignment_is_cross_entropy_of_plain_products(
     )
 
 
-def test_law_alignment_is_least_where_the_cosines_tell_the_law(
-    pairs: tuple[np.ndarray, np.ndarray],
-) -> None:
+@pytest.fixture
+def learnt(pairs: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Voices and faces whose cosines, times 10, are the law; and the law."""
     voices, faces = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)
-    law = (10.0 * voices @ faces.T).astype(np.float32)
+    return voices, faces, (10.0 * voices @ faces.T).astype(np.float32)
+
+
+def test_law_alignment_is_least_where_the_cosines_tell_the_law(
+    learnt: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    voices, faces, law = learnt
     female = np.array([1, 0, 1, 0, 0], np.float32)
     told = float(losses.law_alignment(voices, faces, 10.0, law, female))
 
@@ -65,10 +71,9 @@ def test_law_alignment_is_least_where_the_cosines_tell_the_law(
 
 
 def test_law_alignment_within_a_sex_does_not_see_the_other(
-    pairs: tuple[np.ndarray, np.ndarray],
+    learnt: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    voices, faces = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in pairs)
-    law = (10.0 * voices @ faces.T).astype(np.float32)
+    voices, faces, law = learnt
     mixed = np.array([1, 0, 1, 0, 0], np.float32)
     alone = np.arange(5, dtype=np.float32)  # nobody beside anybody: that half costs nothing
     among_all = float(losses.law_alignment(voices, faces, 10.0, law, alone))

@@ -48,21 +48,28 @@ class Best:
 
 
 def validate(model: Encoders, data: Dataset, rows: Index) -> tuple[float, float]:
-    """Return 1:2 matching voice→face, of everybody and within a sex, mean of `DRAWS` photos.
+    """Return 1:2 matching voice→face, of everybody and within a sex."""
+    figures = matching_figures(model, data, rows)
+    return figures["v2f_U"], figures["v2f_G"]
 
-    All clean clips of a person are heard together.
+
+def matching_figures(model: Encoders, data: Dataset, rows: Index) -> dict[str, float]:
+    """Return 1:2 matching, v2f and f2v, of everybody (U) and within a sex (G).
+
+    All clean clips of a person are heard together; the mean of `DRAWS` photos.
     """
     female = data.labels.female[rows]
     same_sex = female[:, None] == female[None]
     pictures = [p for p in (data.pictures[r] for r in rows) if p is not None]
-    windows, results = [], []
+    windows = []
     for k in range(DRAWS):
         clips = data.codes[[data.clips_of[r][k % len(data.clips_of[r])] for r in rows], 0]
         windows.append(unit(model.embed_voices(clips)))
     voices = unit(np.mean(windows, axis=0))
+    found: dict[str, list[float]] = {}
     for k in range(DRAWS):
-        photos = np.array([p[1 + k % (len(p) - 1)] for p in pictures])
-        faces = model.embed_faces(photos)
-        results.append((matching_1_2(voices, faces), matching_1_2(voices, faces, same_sex)))
-    everybody, within = np.mean(results, axis=0)
-    return float(everybody), float(within)
+        faces = model.embed_faces(np.array([p[1 + k % (len(p) - 1)] for p in pictures]))
+        for stratum, beside in (("U", None), ("G", same_sex)):
+            found.setdefault(f"v2f_{stratum}", []).append(matching_1_2(voices, faces, beside))
+            found.setdefault(f"f2v_{stratum}", []).append(matching_1_2(faces, voices, beside))
+    return {name: float(np.mean(values)) for name, values in found.items()}

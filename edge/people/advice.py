@@ -12,7 +12,7 @@ from .enrolment import EnrolledPhoto
 
 ENOUGH = 3  # photos
 SAME_PICTURE = 4.0  # mean grey difference of two 16 x 16 thumbnails, 0..255
-SAME_SHOT = 0.985  # cosine; five in six pairs of a person's varied photos are less alike
+SAME_SHOT = 0.985  # cosine; nine in ten pairs of a person's varied photos are less alike
 STRANGER = 0.5  # cosine to the mean of the others below which a photo may show somebody else
 
 

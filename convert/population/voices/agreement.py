@@ -26,16 +26,22 @@ import numpy as np
 
 from convert.parallel import each
 
-from .character import EQ_SD_DB, WARP_SD
+from ..law import RECORDED_SHARE
+from .character import (
+    LONGEST_STRETCH_VOICE_ONLY,
+    SHORTEST_STRETCH,
+    draw_equaliser,
+    draw_warp,
+)
 from .speech import FRAME_S, SAMPLE_RATE, Float64, read_speech, track_f0
 from .tts import base_utterances
 from .vocal_tract import MeasuredVoice, measure_base
+from .world import NYQUIST_HZ, colour_db, formant_shift
 
 CACHE_NAME = "lengths.json"
 UTTERANCES = 12  # per voice
 EXAMPLES = 48  # per voice
 LENGTHS_CM = (11.5, 19.5)  # the examples are stretched to
-STRETCH = (0.70, 1.5)
 BANDS = 40
 LOWEST_HZ, HIGHEST_HZ = 150.0, 7000.0  # centres of the bands, evenly in mel
 EVERY = 3  # frames of 5 ms; one in three is used
@@ -44,7 +50,6 @@ FEWEST_FRAMES = 13  # of an utterance
 APART = (2, 4, 6, 8, 12)  # bands whose correlation is taken
 RIDGE = 100.0
 ROUNDS, STEP = 2, 0.7  # the first takes .7 of what is heard, the second of what is left
-RECORDED_WEIGHT = 0.65  # of all recorded voices together, as in the population
 TILT_SD_DB = 2.0  # per octave above 1 kHz
 
 
@@ -128,12 +133,12 @@ def _heard(
 
 
 def _weights(voices: Sequence[MeasuredVoice], owner: Float64) -> Float64:
-    """Return the weight of each example, mean 1."""
+    """Return the weight of each example, mean 1: recordings as in the population."""
     recorded = np.array([voice.natural for voice in voices])[owner]
     if recorded.all() or not recorded.any():
         return np.ones(len(owner))
     share = np.where(
-        recorded, RECORDED_WEIGHT / recorded.sum(), (1 - RECORDED_WEIGHT) / (~recorded).sum()
+        recorded, RECORDED_SHARE / recorded.sum(), (1 - RECORDED_SHARE) / (~recorded).sum()
     )
     return np.asarray(share * len(owner))
 
@@ -147,7 +152,7 @@ def _examples(utterances: dict[str, list[Path]], voice: MeasuredVoice) -> _Examp
     for _ in range(EXAMPLES if spectra else 0):
         length = np.exp(rng.uniform(*np.log(LENGTHS_CM)))
         stretch = voice.vtl_cm / length
-        if STRETCH[0] < stretch < STRETCH[1]:
+        if SHORTEST_STRETCH < stretch < LONGEST_STRETCH_VOICE_ONLY:
             heard = spectra[int(rng.integers(len(spectra)))]
             features.append(_features(_stretched(heard, stretch, rng)))
             lengths.append(np.log(length))
@@ -175,18 +180,14 @@ def _stretched(spectra: Float64, stretch: float, rng: np.random.Generator) -> Fl
     """Return (frames, BANDS): shifted formants through a random microphone, level removed."""
     lowest, highest = np.log1p(np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
     centres = 700.0 * np.expm1(np.linspace(lowest, highest, BANDS))
-    nyquist = SAMPLE_RATE / 2
-    nodes = rng.normal(0.0, WARP_SD, 7)
-    warp = 1.0 + np.interp(centres, np.linspace(0.0, nyquist, 7), nodes - nodes.mean())
+    warp = formant_shift(centres, draw_warp(rng))
     last = spectra.shape[1] - 1
-    place = np.clip(centres / (stretch * warp) / nyquist * last, 0.0, last)
+    place = np.clip(centres / (stretch * warp) / NYQUIST_HZ * last, 0.0, last)
     below = np.minimum(place.astype(int), last - 1)
     share = place - below
     bands = spectra[:, below] * (1.0 - share) + spectra[:, below + 1] * share
-    gains = np.linspace(np.log(80.0), np.log(8080.0), 9)
-    colour_db = np.interp(np.log(centres + 80.0), gains, rng.normal(0.0, EQ_SD_DB, 9))
-    colour_db += rng.normal(0.0, TILT_SD_DB) * np.log2(np.maximum(centres, 250.0) / 1000.0)
-    bands += colour_db * (np.log(10.0) / 10.0)
+    colour = colour_db(centres, draw_equaliser(rng), rng.normal(0.0, TILT_SD_DB))
+    bands += colour * (np.log(10.0) / 10.0)
     return np.asarray(bands - bands.mean(axis=1, keepdims=True))
 
 

@@ -46,14 +46,24 @@ def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCha
         raise ConfigError("no base voice to choose from: let speak_base fill the folder first")
     rng = np.random.default_rng([person.seed, CHARACTER_KEY])
     base = _choose_base(person, allowed, rng)
-    nodes = rng.normal(0.0, WARP_SD, 7)
     return VoiceCharacter(
         base=base.id,
         stretch=base.vtl_cm / person.vtl_cm,
-        warp_nodes=tuple((nodes - nodes.mean()).tolist()),  # the tube keeps its length
-        eq_db=tuple(rng.normal(0.0, EQ_SD_DB, 9).tolist()),
+        warp_nodes=draw_warp(rng),
+        eq_db=draw_equaliser(rng),
         tremor_hz=float(rng.uniform(4.0, 7.0)),
     )
+
+
+def draw_warp(rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw the nodes of a formant warp; their mean is 0, so that the tube keeps its length."""
+    nodes = rng.normal(0.0, WARP_SD, 7)
+    return tuple((nodes - nodes.mean()).tolist())
+
+
+def draw_equaliser(rng: np.random.Generator) -> tuple[float, ...]:
+    """Draw the gains of an equaliser, dB."""
+    return tuple(rng.normal(0.0, EQ_SD_DB, 9).tolist())
 
 
 def _choose_base(

@@ -7,7 +7,7 @@ Childers 1978): the sound at twice the formant ceiling, pre-emphasis from 50 Hz,
 window, five formants.
 
 Over the 91 base voices these lengths came out 1.3 % above Praat's (median; 5-95 %: 0.1 to 4.6 %)
-and are divided by that: men 17.5-18.7 cm, women 14.2-16.8, espeak-ng's median 17.8. Each voice is
+and are divided by that: men 17.4-18.5 cm, women 14.2-16.9, espeak-ng's median 17.8. Each voice is
 measured once; the results are kept beside the base utterances.
 """
 

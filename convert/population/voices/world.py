@@ -7,6 +7,7 @@ narrower, how the spectrum is coloured and which base voice speaks come from the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,8 +108,7 @@ def _reshape_spectra(
     """Return envelope and aperiodicity with the person's vocal tract, colour and breath."""
     bins = analysis.envelope.shape[1]
     frequency = np.linspace(0.0, NYQUIST_HZ, bins)
-    nodes = np.linspace(0.0, NYQUIST_HZ, len(character.warp_nodes))
-    warp = character.stretch * (1.0 + np.interp(frequency, nodes, character.warp_nodes))
+    warp = character.stretch * formant_shift(frequency, character.warp_nodes)
     source = np.clip(frequency / warp / NYQUIST_HZ * (bins - 1), 0.0, bins - 1)
     below = np.minimum(source.astype(int), bins - 2)
     share = source - below
@@ -119,7 +119,7 @@ def _reshape_spectra(
         return mixed
 
     level_db = rng.normal(0.0, person.shimmer_db, len(analysis.f0))
-    gain_db = level_db[:, None] + _colour_db(frequency, person, character)
+    gain_db = level_db[:, None] + colour_db(frequency, character.eq_db, person.tilt_db)
     envelope = np.exp(warped(np.log(analysis.envelope)) + gain_db * (np.log(10.0) / 10.0))
     breath = person.breathiness * np.clip((frequency / 3000.0) ** 0.7, 0.05, 1.0)
     aperiodicity = warped(analysis.aperiodicity)
@@ -127,11 +127,17 @@ def _reshape_spectra(
     return envelope, np.clip(aperiodicity, 1e-3, 1.0)
 
 
-def _colour_db(frequency: Float64, person: Person, character: VoiceCharacter) -> Float64:
-    """Return the speaker's long-term colour in dB: nine equaliser nodes and the tilt."""
-    nodes = np.linspace(np.log(80.0), np.log(8080.0), len(character.eq_db))
-    equaliser = np.interp(np.log(frequency + 80.0), nodes, character.eq_db)
-    colour: Float64 = equaliser + person.tilt_db * np.log2(np.maximum(frequency, 250.0) / 1000.0)
+def formant_shift(frequency: Float64, warp_nodes: Sequence[float]) -> Float64:
+    """Return by what factor formants near each frequency (Hz) are shifted by the warp nodes."""
+    nodes = np.linspace(0.0, NYQUIST_HZ, len(warp_nodes))
+    return np.asarray(1.0 + np.interp(frequency, nodes, warp_nodes))
+
+
+def colour_db(frequency: Float64, eq_db: Sequence[float], tilt_db: float) -> Float64:
+    """Return a speaker's long-term colour in dB: equaliser nodes, and a tilt per octave."""
+    nodes = np.linspace(np.log(80.0), np.log(8080.0), len(eq_db))
+    equaliser = np.interp(np.log(frequency + 80.0), nodes, eq_db)
+    colour: Float64 = equaliser + tilt_db * np.log2(np.maximum(frequency, 250.0) / 1000.0)
     return colour
 
 
