@@ -49,8 +49,8 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     """Draw the people and render their voices and faces."""
     from .population import pictures
     from .population.people import draw_people, save_people, split_of
-    from .population.voices.agreement import agreed_base
     from .population.voices.clips import render_clips
+    from .population.voices.pace import heard_base
     from .population.voices.splits import split_voices
     from .population.voices.tts import speak_base
 
@@ -66,7 +66,7 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     spoken = speak_base(work / "base", wanted.base_utterances, workers=workers)
     for line in (*spoken.missing, *spoken.failures):
         print(line, file=sys.stderr)
-    bases = split_voices(agreed_base(work / "base", workers))
+    bases = split_voices(heard_base(work / "base", workers))
     render_clips(
         speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers,
         allowed=lambda person: bases[split_of(person, wanted)],

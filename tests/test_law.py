@@ -7,7 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from convert.population.law import MIX, SIZE_FROM_TRACT, Person, draw_person, median_f0
+from convert.population.law import (
+    MIX,
+    RECORDING_ODDS,
+    SIZE_FROM_TRACT,
+    Person,
+    draw_person,
+    median_f0,
+)
 from convert.population.people import draw_people, load_people, save_people, split_of
 from convert.recipe import PopulationRecipe
 
@@ -50,6 +57,13 @@ def test_size_follows_the_vocal_tract_within_a_class(crowd: list[Person]) -> Non
     men = [p for p in crowd if p.age_class == "adult" and p.male]
     r = np.corrcoef([p.vtl_cm for p in men], [p.size for p in men])[0, 1]
     assert r == pytest.approx(SIZE_FROM_TRACT, abs=0.09)
+
+
+def test_a_recording_is_of_the_other_sex_as_rarely_as_its_odds_say(crowd: list[Person]) -> None:
+    other = np.mean([p.male != p.recorded_male for p in crowd])
+    assert other == pytest.approx(1 / (1 + RECORDING_ODDS), abs=0.02)
+    decorrelated = [draw_person("voice_only", i, 3) for i in range(100)]
+    assert all(p.male == p.recorded_male for p in decorrelated)
 
 
 def test_the_typical_f0_has_no_steps_in_adult_life() -> None:

@@ -26,7 +26,7 @@ from convert.population.voices.vocal_tract import (
 from edge.errors import ConfigError, StorageError
 
 WINDOW = 41_200
-PLAIN = VoiceCharacter("vowel", 1.0, (0.0,) * 7, (0.0,) * 9, 5.0)
+PLAIN = VoiceCharacter("vowel", 1.0, (0.0,) * 7, (0.0,) * 9, 5.0, 1.0)
 
 
 def rng(*key: int) -> np.random.Generator:
@@ -163,13 +163,13 @@ def test_character_keeps_the_stretch_within_limits_and_both_sources():
     assert 0.55 < np.mean([natural[character.base] for character in drawn]) < 0.75
 
 
-def test_a_recording_under_an_adult_is_of_the_same_sex():
+def test_a_recording_under_an_adult_is_of_the_sex_that_was_drawn():
     voices = measured(14.5, 15.0, 16.0, 17.5, 18.0, 18.5)
     male = {voice.id: voice.male for voice in voices}
     people = [draw_person(kind, i, 2) for kind in ("paired", "voice_only") for i in range(200)]
     adults = [p for p in people if p.kind == "voice_only" or p.age_class != "child"]
     same = [
-        male[draw_character(p, voices).base] == p.male
+        male[draw_character(p, voices).base] == p.recorded_male
         for p in adults
         if p.recorded and p.vtl_cm > 13.0
     ]

@@ -22,6 +22,7 @@ from .law import (
     AGE_CLASSES,
     F0_SD_ST,
     MIX,
+    RECORDING_ODDS,
     SIZE_FROM_TRACT,
     YEARS,
     AgeClass,
@@ -35,9 +36,6 @@ Float64 = npt.NDArray[np.float64]
 GRID_YEARS = 0.5  # step of the ages summed over
 OTHER_SEX = -60.0  # log-likelihood of a face of the other sex: sex is 1:1
 STRAY = 1.6  # assumption: a man who reads aloud at 190 Hz stays a man
-# assumption: a linear reader of voiced spectra, stretched to one length, told the sex of 13 of 14
-# recorded speakers it had not heard; measured once, no command repeats it
-RECORDING_ODDS = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,9 @@ def sex_and_childhood(speakers: Sequence[Person]) -> list[tuple[float, float]]:
         weight = everybody.log_share - 0.5 * (tract**2 + pitch**2)
         weight -= np.log(everybody.tract_sd * sd)
         if speaker.recorded:
-            weight += np.where(everybody.child | (everybody.male == speaker.male), 0.0, -odds)
+            weight += np.where(
+                everybody.child | (everybody.male == speaker.recorded_male), 0.0, -odds
+            )
         share = np.exp(weight - _log_sum(weight, axis=0))
         found.append((float(share @ ~everybody.male), float(share @ everybody.child)))
     return found
@@ -199,8 +199,9 @@ def _recording_likelihood(voice: Person, everybody: Candidates) -> Float64:
     """Return log p(sex of whoever was recorded for the voice | k), (k,); children's is either."""
     if not voice.recorded or voice.age_class == "child":
         return np.zeros(len(everybody.male))
-    adult = np.where(everybody.male == voice.male, 0.0, OTHER_SEX)
-    return np.where(everybody.child, math.log(0.5), adult)
+    same = everybody.male == voice.recorded_male
+    adult = np.where(same, RECORDING_ODDS, 1.0) / (1.0 + RECORDING_ODDS)
+    return np.where(everybody.child, math.log(0.5), np.log(adult))
 
 
 def _log_sum(x: Float64, axis: int) -> Float64:

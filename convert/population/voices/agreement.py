@@ -54,9 +54,11 @@ TILT_SD_DB = 2.0  # per octave above 1 kHz
 
 
 @dataclass(frozen=True, slots=True)
-class _Examples:
+class Examples:
+    """One voice, changed in many ways."""
+
     features: Float64  # (n, d)
-    ln_length: Float64  # (n,) of the examples, from the voice's measured length
+    told: Float64  # (n,) log of the length or tempo given to each, as the voice itself was measured
 
 
 def agreed_base(folder: Path, workers: int = 2, progress: bool = True) -> list[MeasuredVoice]:
@@ -89,8 +91,8 @@ def agreed_base(folder: Path, workers: int = 2, progress: bool = True) -> list[M
     return agreed
 
 
-def corrections(voices: Sequence[MeasuredVoice], examples: Sequence[_Examples]) -> Float64:
-    """Return by how much each ln length should grow, (voices,), mean 0.
+def corrections(voices: Sequence[MeasuredVoice], examples: Sequence[Examples]) -> Float64:
+    """Return by how much the log of what was measured should grow, (voices,), mean 0.
 
     A voice is heard by a regression that knows no voice of its speaker.
     """
@@ -99,8 +101,8 @@ def corrections(voices: Sequence[MeasuredVoice], examples: Sequence[_Examples]) 
         return np.zeros(len(voices))
     features = np.concatenate(told)
     features = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-9)
-    owner = np.repeat(np.arange(len(voices)), [len(e.ln_length) for e in examples])
-    measured = np.concatenate([e.ln_length for e in examples])
+    owner = np.repeat(np.arange(len(voices)), [len(e.told) for e in examples])
+    measured = np.concatenate([e.told for e in examples])
     weight = _weights(voices, owner)
     grown = np.zeros(len(voices))
     for _ in range(ROUNDS):
@@ -113,7 +115,7 @@ def _heard(
     voices: Sequence[MeasuredVoice], owner: Float64, features: Float64, wanted: Float64,
     weight: Float64,
 ) -> Float64:  # fmt: skip
-    """Return how much longer than `wanted` each voice is heard by the others, (voices,)."""
+    """Return how much more than `wanted` each voice is heard to be by the others, (voices,)."""
     everything = (features * weight[:, None]).T @ features
     longer = np.zeros(len(voices))
     for speaker in dict.fromkeys(voice.speaker for voice in voices):
@@ -143,7 +145,7 @@ def _weights(voices: Sequence[MeasuredVoice], owner: Float64) -> Float64:
     return np.asarray(share * len(owner))
 
 
-def _examples(utterances: dict[str, list[Path]], voice: MeasuredVoice) -> _Examples:
+def _examples(utterances: dict[str, list[Path]], voice: MeasuredVoice) -> Examples:
     """Return examples of one voice at many lengths; a pure function of its utterances."""
     rng = np.random.default_rng(zlib.crc32(voice.id.encode()))
     spectra = [_voiced_spectra(path, rng) for path in utterances[voice.id][:UTTERANCES]]
@@ -156,7 +158,7 @@ def _examples(utterances: dict[str, list[Path]], voice: MeasuredVoice) -> _Examp
             heard = spectra[int(rng.integers(len(spectra)))]
             features.append(_features(_stretched(heard, stretch, rng)))
             lengths.append(np.log(length))
-    return _Examples(np.array(features), np.array(lengths))
+    return Examples(np.array(features), np.array(lengths))
 
 
 def _voiced_spectra(path: Path, rng: np.random.Generator) -> Float64:

@@ -29,15 +29,16 @@ class VoiceCharacter:
     warp_nodes: tuple[float, ...]  # 7 relative formant shifts, mean 0, evenly from 0 to 8 kHz
     eq_db: tuple[float, ...]  # 9 gains, evenly in log frequency from 80 to 8080 Hz
     tremor_hz: float  # 4..7
+    pace: float  # how fast the base voice speaks, 1 is usual
 
 
 def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCharacter:
     """Draw the character of one person.
 
-    The recording under an adult's voice is of the same sex; else any voice serves, as long as the
-    spectrum need not be stretched too far. One person with the same `allowed` voices always gets
-    the same character; pass the voices of one side of a split to keep the base voices of its sides
-    apart (`MeasuredVoice.speaker`).
+    The recording under an adult's voice is of the sex that the law drew; else any voice serves, as
+    long as the spectrum need not be stretched too far. One person with the same `allowed` voices
+    always gets the same character; pass the voices of one side of a split to keep the base voices
+    of its sides apart (`MeasuredVoice.speaker`).
 
     Raises:
         ConfigError: `allowed` is empty.
@@ -52,6 +53,7 @@ def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCha
         warp_nodes=draw_warp(rng),
         eq_db=draw_equaliser(rng),
         tremor_hz=float(rng.uniform(4.0, 7.0)),
+        pace=base.pace,
     )
 
 
@@ -72,14 +74,14 @@ def _choose_base(
     longest = LONGEST_STRETCH_VOICE_ONLY if person.kind == "voice_only" else LONGEST_STRETCH
     choice = float(rng.random())
     within = [v for v in allowed if SHORTEST_STRETCH < v.vtl_cm / person.vtl_cm < longest]
-    same = [v for v in within if _of_same_sex(v, person)]
-    pool = [v for v in same if v.natural == person.recorded] or same or within
+    wanted = [v for v in within if _of_wanted_sex(v, person)]
+    pool = [v for v in wanted if v.natural == person.recorded] or wanted or within
     if not pool:  # the smallest children: the shortest vocal tracts there are
         pool = sorted(allowed, key=lambda v: abs(np.log(v.vtl_cm / person.vtl_cm)))[:NEAREST]
     return pool[int(choice * len(pool))]
 
 
-def _of_same_sex(voice: MeasuredVoice, person: Person) -> bool:
+def _of_wanted_sex(voice: MeasuredVoice, person: Person) -> bool:
     if person.kind == "paired" and person.age_class == "child":
         return True
-    return voice.male in (None, person.male)
+    return voice.male in (None, person.recorded_male)

@@ -21,8 +21,8 @@ from convert.parallel import each
 from edge.errors import StorageError
 
 from ..law import Person
-from .agreement import agreed_base
 from .character import VoiceCharacter, draw_character
+from .pace import heard_base
 from .speech import SAMPLE_RATE, read_speech
 from .tts import base_utterances
 from .vocal_tract import MeasuredVoice
@@ -84,7 +84,7 @@ def render_clips(
         StorageError: `out_folder` holds clips made from something else.
     """
     if allowed is None:
-        voices = agreed_base(base_folder, workers, progress)
+        voices = heard_base(base_folder, workers, progress)
 
         def allowed(person: Person) -> Sequence[MeasuredVoice]:
             return voices

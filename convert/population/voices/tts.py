@@ -19,7 +19,7 @@ from .sentences import draw_text
 
 TIMEOUT_S = 60.0
 SHORTEST_BYTES = 32_000  # one second at 16 kHz: less means that the engine choked on the text
-ESPEAK_WORDS_PER_MINUTE = (140, 186)
+ESPEAK_WORDS_PER_MINUTE = 165  # all the same, so that a person's tempo is heard
 ESPEAK_ENGLISH_SHARE = 0.75
 ESPEAK_PER_NATURAL = 3  # variants differ little from one another: each says a third as much
 ENGLISH_ACCENTS = """
@@ -43,12 +43,11 @@ def speak(
     path: Path,
     *,
     espeak_language: str = "en-gb",
-    words_per_minute: int = 165,
 ) -> None:
     """Write `text` spoken by `voice` to a WAV file, whole or not at all.
 
-    The sampling rate is the engine's own (16 or 22.05 kHz); the last two arguments are for
-    espeak-ng, whose variants speak any language at any rate.
+    The sampling rate is the engine's own (16 or 22.05 kHz); `espeak_language` is for
+    espeak-ng, whose variants speak any.
 
     Raises:
         RuntimeUnavailable: the engine is not installed.
@@ -59,7 +58,7 @@ def speak(
     typed = None
     if voice.engine == "espeak":
         name = f"{espeak_language}+{voice.voice}"
-        command = [program, "-v", name, "-s", str(words_per_minute), "-w", str(part), text]
+        command = [program, "-v", name, "-s", str(ESPEAK_WORDS_PER_MINUTE), "-w", str(part), text]
     elif voice.engine == "flite":
         command = [program, "-voice", voice.voice, "-t", text, "-o", str(part)]
     else:
@@ -155,5 +154,4 @@ def _speak_numbered(voice: BaseVoice, number: int, folder: Path, seed: int) -> N
         draw_text(voice.language or accent[:2], rng),
         utterance_path(folder, voice.id, number),
         espeak_language=accent,
-        words_per_minute=int(rng.integers(*ESPEAK_WORDS_PER_MINUTE)),
     )

@@ -49,6 +49,7 @@ class MeasuredVoice:
     male: bool | None  # who was recorded; None: a child, or nobody
     vtl_cm: float  # acoustic vocal-tract length
     f0_hz: float  # median
+    pace: float = 1.0  # how fast it speaks, 1 is usual; measured by pace.py
 
 
 def measure_base(folder: Path, workers: int = 2, progress: bool = True) -> list[MeasuredVoice]:

@@ -20,7 +20,7 @@ from .speech import FRAME_S, SAMPLE_RATE, Float64, median_and_spread, track_f0
 Int16 = npt.NDArray[np.int16]
 
 CLIP_SAMPLES = 51_200  # 3.2 s
-EXCERPT_SAMPLES = 67_200  # 4.2 s: enough for a clip at the fastest tempo
+EXCERPT_SAMPLES = 83_200  # 5.2 s: enough for a clip at the fastest tempo
 LOWEST_HZ, HIGHEST_HZ = 60.0, 600.0  # of the rendered F0
 SHORTEST_VOICED = 60  # frames
 PEAK = 0.6
@@ -40,7 +40,7 @@ class Analysis:
 
 
 def analyse(samples: Float64, rng: np.random.Generator) -> Analysis:
-    """Analyse an excerpt of at most 4.2 s at a random place.
+    """Analyse an excerpt of at most 5.2 s at a random place.
 
     Args:
         samples: (n,) at 16 kHz, range -1..1.
@@ -74,7 +74,7 @@ def reshape(
         return None
     f0 = _reshape_f0(analysis.f0, person, character, rng)
     envelope, aperiodicity = _reshape_spectra(analysis, person, character, rng)
-    tempo = float(np.clip(person.tempo * rng.normal(1.0, 0.04), 0.6, 1.4))
+    tempo = float(np.clip(person.tempo * rng.normal(1.0, 0.04), 0.6, 1.4)) / character.pace
     samples = pyworld.synthesize(
         f0, envelope, aperiodicity, SAMPLE_RATE, frame_period=1000 * FRAME_S / tempo
     )
