@@ -77,6 +77,7 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
     from .networks.portrait import portrait_decoder
     from .training.encoders import train_encoders
+    from .training.likeness import tune_latent_head
     from .training.model import DIM
     from .training.portrait import train_latent_head
 
@@ -85,6 +86,9 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     encoders = train_encoders(data, spec, recipe.training, work / "encoders", recipe.seed, law)
     draw = train_renderer(recipe, work)
     head, embeddings = train_latent_head(data, encoders, recipe.training, recipe.seed)
+    tune_latent_head(
+        head, draw, encoders.face, embeddings, recipe.training.likeness_steps, recipe.seed
+    )
     folder = work / "models"
     folder.mkdir(parents=True, exist_ok=True)
     for model in (encoders.voice, encoders.face, portrait_decoder(head, draw, DIM)):

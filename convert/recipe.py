@@ -44,6 +44,7 @@ class TrainingRecipe:
     traits: float
     latent_steps: int  # embedding → what the portrait shows
     renderer_steps: int
+    likeness_steps: int  # in which portraits are shown to the face encoder; 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ from ..population.faces.appearance import CHILD_UNTIL
 LATENTS = ("sex", "grown", "age", "size")
 # sex: -1 man, 0 androgynous, +1 woman; grown: -1 with the hair of a child, +1 not
 ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
-STEEPNESS = 5.0  # of the staircase, per unit of log-odds
+STEEPNESS = 25.0  # of the staircase, per unit of log-odds: hair is mixed within .015 of a bound
 GROWN_STEEPNESS = 60.0  # per unit of standard age: full within half a year of CHILD_UNTIL
 SIZE = 128  # pixels, both sides
 BASIS = 40  # pictures
 WIDTH = 160  # of the perceptron that weights them
+
+AGE_AND_SIZE = ("age_hidden", "age", "size")  # layers of the head that do not decide on the sex
 
 SIZE_LIMIT = 2.2  # the size axis is drawn within ± this
 
@@ -47,9 +49,10 @@ def latent_head(dim: int) -> Any:
     layers = tf.keras.layers
     embedding = layers.Input((dim,), name="embedding")
     x = layers.Dense(96, activation="relu")(embedding)
+    older = layers.Dense(48, activation="relu", name="age_hidden")(x)
     outputs = {
         "sex": layers.Dense(1, name="sex")(x),
-        "age": layers.Dense(1, name="age")(layers.Dense(48, activation="relu")(x)),
+        "age": layers.Dense(1, name="age")(older),
         "size": layers.Dense(1, name="size")(x),
     }
     return tf.keras.Model(embedding, outputs, name="latent_head")

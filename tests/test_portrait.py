@@ -1,0 +1,90 @@
+"""The portrait's hair: one of three for a sex, of a child or not, and never two mixed."""
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not installed")
+
+from convert.metrics import unit  # noqa: E402
+from convert.networks.face import SIZE  # noqa: E402
+from convert.networks.portrait import (  # noqa: E402
+    ANDROGYNOUS,
+    LATENTS,
+    grown,
+    latent_head,
+    portrait_decoder,
+    staircase,
+    standard_age,
+)
+from convert.population.faces.appearance import CHILD_UNTIL  # noqa: E402
+from convert.training.batches import centre_crop  # noqa: E402
+from convert.training.likeness import tune_latent_head  # noqa: E402
+
+DIM = 6
+
+MIXED = 0.015  # of P(female), on either side of a bound
+FLAT = 0.1  # as far from -1, 0 and 1 the hair of two styles is not told apart
+
+
+def treads(female: np.ndarray) -> np.ndarray:
+    log_odds = np.log(female / (1.0 - female)).astype(np.float32)
+    return np.asarray(staircase(log_odds[:, None]))[:, 0]
+
+
+def test_a_portraits_sex_is_one_of_three() -> None:
+    low, high = ANDROGYNOUS
+    female = np.linspace(0.01, 0.99, 981)
+    sex = treads(female)
+    wanted = np.where(female < low, -1.0, np.where(female > high, 1.0, 0.0))
+    mixed = np.abs(sex - wanted) > FLAT
+    assert np.abs(female[mixed, None] - ANDROGYNOUS).min(axis=1).max() < MIXED
+    assert mixed.any()  # the staircase is steep, not broken
+    np.testing.assert_allclose(treads(np.array([0.02, 0.5, 0.98])), [-1.0, 0.0, 1.0], atol=1e-3)
+
+
+def test_a_portrait_has_a_childs_hair_or_an_adults() -> None:
+    years = np.array([4.0, CHILD_UNTIL - 0.7, CHILD_UNTIL + 0.7, 40.0, 90.0], np.float32)
+    hair = np.asarray(grown(standard_age(years)[:, None]))[:, 0]
+    np.testing.assert_allclose(hair, [-1.0, -1.0, 1.0, 1.0, 1.0], atol=0.1)
+
+
+def a_face_encoder() -> object:
+    """A linear one: what it makes of a picture's rough brightness."""
+    layers = tf.keras.layers
+    image = layers.Input((SIZE, SIZE, 3))
+    rough = layers.Flatten()(layers.AveragePooling2D(28)(layers.Rescaling(1.0, -0.5)(image)))
+    return tf.keras.Model(image, {"embedding": layers.Dense(DIM, use_bias=False)(rough)})
+
+
+def a_renderer(rng: np.random.Generator) -> object:
+    """A linear one: each latent tints the picture in its own way."""
+    layers = tf.keras.layers
+    latents = layers.Input((len(LATENTS),))
+    tints = layers.Dense(3 * 4, use_bias=False)
+    quarters = layers.Reshape((2, 2, 3))(tints(latents))
+    picture = layers.Rescaling(1.0, 0.5)(layers.UpSampling2D(64)(quarters))
+    tints.set_weights([rng.normal(0.0, 0.1, (len(LATENTS), 12))])
+    return tf.keras.Model(latents, {"portrait": picture})
+
+
+def test_tuned_portraits_are_seen_as_the_voice_and_keep_their_sex() -> None:
+    tf.keras.utils.set_random_seed(3)
+    rng = np.random.default_rng(3)
+    draw, head, face = a_renderer(rng), latent_head(DIM), a_face_encoder()
+
+    def seen(portraits: object) -> np.ndarray:
+        pictures = np.round(np.asarray(portraits).clip(0, 1) * 255).astype(np.uint8)
+        return unit(np.asarray(face(centre_crop(pictures))["embedding"]))
+
+    # voices that say no more than a portrait can show
+    voices = seen(draw(rng.normal(size=(64, len(LATENTS))).astype(np.float32))["portrait"])
+
+    def likeness() -> float:
+        portraits = portrait_decoder(head, draw, DIM)(voices)["portrait"]
+        return float((seen(portraits) * voices).sum(axis=1).mean())
+
+    before, said = likeness(), head(voices)
+    tune_latent_head(head, draw, face, voices, 60, 3)
+    assert likeness() > before + 0.05
+    np.testing.assert_array_equal(head(voices)["sex"], said["sex"])
+    assert np.abs(head(voices)["age"] - said["age"]).max() > 0.0
