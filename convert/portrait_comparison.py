@@ -92,7 +92,7 @@ def compare_portraits(recipe: Recipe, work: Path, scale: Scale) -> tuple[str, by
     )
     embedding = _cells(encoders.embed_voices(codes), photos, data, rows)
     lines.append(f"| the embedding itself | – | – | – | {embedding} |")
-    return INTRODUCTION + "\n".join([head, *lines]) + "\n", _sheet(drawn, data, rows)
+    return "\n".join([head, *lines]) + "\n", _sheet(drawn, data, rows)
 
 
 def _published(

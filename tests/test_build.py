@@ -167,6 +167,17 @@ def test_the_population_as_voxceleb_gives_the_papers_table(
         assert all(figure["counted"] and 0.0 < figure["value"] <= 1.0 for figure in figures)
 
 
+def test_speech2face_as_published_is_compared_with_what_ships(work: Path, recipe: Recipe) -> None:
+    """The table says once what it is about, and has one row for each method."""
+    from convert.portrait_comparison import FROM_TRAITS, METHODS, SHIPPED, Scale, compare_portraits
+
+    table, sheet = compare_portraits(recipe, work, Scale(decoder_steps=2, voice_steps=2))
+    assert table.count("# Portraits") == table.count("| portrait |") == 1
+    for method in (*METHODS, SHIPPED, FROM_TRAITS):
+        assert table.count(f"\n| {method} | ") == 1
+    assert sheet.startswith(b"\xff\xd8")  # JPEG
+
+
 def test_a_crash_of_the_converter_is_one_clear_error(work: Path, tmp_path: Path) -> None:
     from convert.quantize import quantize
     from edge.errors import EarsightError
