@@ -17,6 +17,7 @@ from convert.population.law import (
 )
 from convert.population.people import draw_people, load_people, save_people, split_of
 from convert.recipe import PopulationRecipe
+from edge.errors import ConfigError
 
 RECIPE = PopulationRecipe(
     paired=300, voice_only=50, face_only=50, clips=1, photos=1, typical=1, base_utterances=1,
@@ -91,3 +92,11 @@ def test_people_survive_the_disk(tmp_path) -> None:
     people = draw_people(RECIPE, 3)[:20]
     save_people(people, tmp_path / "people.jsonl")
     assert load_people(tmp_path / "people.jsonl") == people
+
+
+def test_people_of_another_version_are_one_clear_error(tmp_path) -> None:
+    path = tmp_path / "people.jsonl"
+    save_people(draw_people(RECIPE, 3)[:2], path)
+    path.write_text(path.read_text().replace('"recorded_male": ', '"other": '))
+    with pytest.raises(ConfigError, match=r"people\.jsonl: made by another version"):
+        load_people(path)

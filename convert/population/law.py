@@ -17,9 +17,9 @@ Acoustics of each class
     within adults   men fall slightly to about 45 and rise after 55, women fall steadily:
                     Hollien & Shipp 1972, Nishio & Niimi 2008, Stathopoulos et al. 2011.
     elderly F0      138 Hz men (3.0 st), 183 Hz women (2.8 st): same sources.
-    elderly voice   tempo falls by a fifth (old people read a quarter longer: Smith, Wasowicz &
-                    Preston 1987), jitter rises by a third (Wilcox & Horii 1980: .57 % in young
-                    men, .76 % in old ones), shimmer by a seventh and breathiness by half
+    elderly voice   tempo falls by a fifth (old people take a fifth to a quarter longer: Smith,
+                    Wasowicz & Preston 1987), jitter rises by a third (Wilcox & Horii 1980: .57 %
+                    in young men, .76 % in old ones), shimmer by a seventh and breathiness by half
                     (assumptions; their direction after Linville & Korabic 1987). Slopes and r were
                     chosen so that the ideal observer of the sound comes close to what the papers'
                     best system reaches on VoxCeleb1 (87 % / 78 %), and knows an age mostly by
@@ -107,13 +107,12 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
     voice = _voice_quality(rng, male, age_class, years)
     f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * F0_SD_ST[age_class][male] / 12)
     vtl = mean_vtl + sd_vtl * vtl_z
-    other = np.random.default_rng([population_seed, key, index, 2]).random()
-    swapped = bool(other * (1.0 + RECORDING_ODDS) < 1.0)
     if kind == "voice_only":
         f0 = math.exp(rng.uniform(math.log(80.0), math.log(340.0)))
         vtl = math.exp(rng.uniform(math.log(10.8), math.log(19.6)))
-        swapped = False
     size = SIZE_FROM_TRACT * vtl_z + math.sqrt(1 - SIZE_FROM_TRACT**2) * rng.normal()
+    other = np.random.default_rng([population_seed, key, index, 2]).random()
+    swapped = kind != "voice_only" and bool(other * (1.0 + RECORDING_ODDS) < 1.0)
     face_years = years + rng.normal() * (0.4 + 0.06 * years)
     return Person(
         id=f"{kind[0]}{index:05d}",

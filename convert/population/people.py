@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from edge.errors import ConfigError
 from edge.storage import write_private
 
 from ..recipe import PopulationRecipe
@@ -44,6 +45,15 @@ def save_people(people: Sequence[Person], path: Path) -> None:
 
 
 def load_people(path: Path) -> list[Person]:
-    """Read what `save_people` wrote."""
+    """Read what `save_people` wrote.
+
+    Raises:
+        ConfigError: another version of earsight wrote it.
+    """
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [Person(**json.loads(line)) for line in lines]
+    try:
+        return [Person(**json.loads(line)) for line in lines]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: made by another version; draw the population in an empty work folder"
+        ) from error

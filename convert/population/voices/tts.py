@@ -47,7 +47,7 @@ def speak(
     """Write `text` spoken by `voice` to a WAV file, whole or not at all.
 
     The sampling rate is the engine's own (16 or 22.05 kHz); `espeak_language` is for
-    espeak-ng, whose variants speak any.
+    espeak-ng, whose variants speak any language.
 
     Raises:
         RuntimeUnavailable: the engine is not installed.
