@@ -29,17 +29,20 @@ WIDTH = 160  # of the perceptron that weights them
 
 AGE_AND_SIZE = ("age_hidden", "age", "size")  # layers of the head that do not decide on the sex
 
-SIZE_LIMIT = 2.2  # the size axis is drawn within ± this
+DRAWN_YEARS = (4.0, 90.0)  # the renderer knows no other ages
+MIDDLE_AGE, AGE_SCALE = 42.0, 27.0
+SIZE_LIMIT, SIZE_SCALE = 2.2, 1.2  # the size axis is drawn within ± the limit
+RELU6 = 6.0
 
 
 def standard_age(years: Float32) -> Float32:
     """Scale calendar years (n,) to the renderer's age axis, about -1.5..2."""
-    return ((years - 42.0) / 27.0).astype(np.float32)
+    return ((years - MIDDLE_AGE) / AGE_SCALE).astype(np.float32)
 
 
 def standard_size(size: Float32) -> Float32:
     """Scale the law's size axis (n,) to the renderer's, within ±1.8."""
-    return (np.clip(size, -SIZE_LIMIT, SIZE_LIMIT) / 1.2).astype(np.float32)
+    return (np.clip(size, -SIZE_LIMIT, SIZE_LIMIT) / SIZE_SCALE).astype(np.float32)
 
 
 def latent_head(dim: int) -> Any:
@@ -90,6 +93,23 @@ def grown(age: Any) -> Any:
         kernel_initializer=tf.keras.initializers.Constant(GROWN_STEEPNESS),
         bias_initializer=tf.keras.initializers.Constant(-GROWN_STEEPNESS * threshold),
     )(age)
+
+
+def within(value: Any, lowest: float, highest: float) -> Any:
+    """Clip (n, 1) to what the renderer was taught; two layers that an accelerator knows."""
+    import tensorflow as tf
+
+    def fixed(scale: float, offset: float, activation: str | None) -> Any:
+        return tf.keras.layers.Dense(
+            1,
+            activation=activation,
+            trainable=False,
+            kernel_initializer=tf.keras.initializers.Constant(scale),
+            bias_initializer=tf.keras.initializers.Constant(offset),
+        )
+
+    unit = (highest - lowest) / RELU6
+    return fixed(unit, lowest, None)(fixed(1.0 / unit, -lowest / unit, "relu6")(value))
 
 
 def renderer(basis: Float32, mean: Float32) -> Any:
@@ -146,9 +166,10 @@ def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
 
     embedding = tf.keras.layers.Input((dim,), name="embedding")
     read = head(embedding)
-    latents = tf.keras.layers.Concatenate()(
-        [staircase(read["sex"]), grown(read["age"]), read["age"], read["size"]]
-    )
+    youngest, oldest = (float(age) for age in standard_age(np.array(DRAWN_YEARS, np.float32)))
+    age = within(read["age"], youngest, oldest)
+    size = within(read["size"], -SIZE_LIMIT / SIZE_SCALE, SIZE_LIMIT / SIZE_SCALE)
+    latents = tf.keras.layers.Concatenate()([staircase(read["sex"]), grown(age), age, size])
     return tf.keras.Model(
         embedding, {"portrait": draw(latents)["portrait"]}, name="portrait_decoder"
     )
