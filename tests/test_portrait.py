@@ -15,6 +15,7 @@ from convert.networks.portrait import (  # noqa: E402
     portrait_decoder,
     staircase,
     standard_age,
+    within,
 )
 from convert.population.faces.appearance import CHILD_UNTIL  # noqa: E402
 from convert.training.batches import centre_crop  # noqa: E402
@@ -22,7 +23,7 @@ from convert.training.likeness import tune_latent_head  # noqa: E402
 
 DIM = 6
 
-MIXED = 0.015  # of P(female), on either side of a bound
+MIXED = 0.006  # of P(female), on either side of a bound
 FLAT = 0.1  # as far from -1, 0 and 1 the hair of two styles is not told apart
 
 
@@ -46,6 +47,12 @@ def test_a_portrait_has_a_childs_hair_or_an_adults() -> None:
     years = np.array([4.0, CHILD_UNTIL - 0.7, CHILD_UNTIL + 0.7, 40.0, 90.0], np.float32)
     hair = np.asarray(grown(standard_age(years)[:, None]))[:, 0]
     np.testing.assert_allclose(hair, [-1.0, -1.0, 1.0, 1.0, 1.0], atol=0.1)
+
+
+def test_what_the_renderer_was_not_taught_is_drawn_as_the_nearest_that_it_was() -> None:
+    asked = np.array([[-9.0], [-1.4], [0.3], [9.0]], np.float32)
+    drawn = np.asarray(within(asked, -1.4, 1.8))[:, 0]
+    np.testing.assert_allclose(drawn, [-1.4, -1.4, 0.3, 1.8], atol=1e-5)
 
 
 def a_face_encoder() -> object:

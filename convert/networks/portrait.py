@@ -21,7 +21,7 @@ from ..population.faces.appearance import CHILD_UNTIL
 LATENTS = ("sex", "grown", "age", "size")
 # sex: -1 man, 0 androgynous, +1 woman; grown: -1 with the hair of a child, +1 not
 ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
-STEEPNESS = 25.0  # of the staircase, per unit of log-odds: hair is mixed within .015 of a bound
+STEEPNESS = 60.0  # of the staircase, per unit of log-odds: hair is mixed within .006 of a bound
 GROWN_STEEPNESS = 60.0  # per unit of standard age: full within half a year of CHILD_UNTIL
 SIZE = 128  # pixels, both sides
 BASIS = 40  # pictures
