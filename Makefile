@@ -9,7 +9,7 @@ MINUTES ?= 30
 VOICES := /usr/share/sounds/alsa/!(Noise).wav
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad scale votes web-report soak-enrolment face-detection bundle-report parity default-bundle ablation clean
+.PHONY: help demo test test-arm test-boot setup lint format bench golden wheel soak-journal soak soak-kill compare-vad scale votes real-voices web-report soak-enrolment face-detection bundle-report parity default-bundle ablation clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -76,6 +76,10 @@ scale: setup ## what embedding a corpus costs, and workers that are killed, into
 
 votes: setup ## what names are worth over conversations, into docs/votes.md: WORK=FOLDER
 	$(BIN)/python -m tests.measure_votes --work $(WORK) --report docs/votes.md
+
+real-voices: setup ## sex and age of real people, into docs/real_voices.md: [SPEECH=FOLDER LABELS=FILE]
+	$(BIN)/python -m tests.measure_real_voices $(if $(SPEECH),--voices $(SPEECH)) \
+	  $(if $(LABELS),--labels $(LABELS)) --report docs/real_voices.md
 
 soak-enrolment: setup ## enrol 2000 photos, 200 of them bad, with 50 kills, into docs/enrolment.md
 	$(BIN)/python -m tests.soak_enrolment --photos 2000 --bad 200 --kills 50 --out docs/enrolment.md

@@ -176,18 +176,15 @@ person a voice speaks of.
 ## What it was trained on
 
 Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices whose pitch
-and vocal tract are independent, {people.face_only} faces). Faces come from CC0 MakeHuman geometry:
-no photograph of anybody. Voices start from the speech engines espeak-ng, flite and festival, and
-from words that some thirty people recorded for free programs for children (tuxpaint, ktuberling,
-klettres, fillets-ng); each is reshaped with WORLD to the pitch, vocal tract and roughness of a
-synthetic person. People and the voices they start from are disjoint between training, validation
-and test.
+and vocal tract are independent, {people.face_only} faces): no recording or photograph of anybody.
+Voices come from espeak-ng, flite and festival reshaped with WORLD, faces from CC0 MakeHuman
+geometry. People and text-to-speech voices are disjoint between training, validation and test.
 
 ## What it measures
 
 {figures["people"]:.0f} synthetic people of the test split, 8 s of voice against one photo, 1:2
 matching; chance is 0.5. The ideal observer knows every parameter the clips were rendered with, and
-the sex of whoever was recorded for the voice it started from.
+the sex of whoever was recorded for the text-to-speech voice.
 
 | | int8 | float | ideal observer |
 |---|---|---|---|

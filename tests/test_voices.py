@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from convert.population.law import draw_person
-from convert.population.voices import base_voices, recordings
+from convert.population.voices import base_voices
 from convert.population.voices.augment import augment
-from convert.population.voices.base_voices import BASE_VOICES, BaseVoice, available_voices
+from convert.population.voices.base_voices import BASE_VOICES, available_voices
 from convert.population.voices.character import VoiceCharacter, draw_character
 from convert.population.voices.sentences import draw_text, languages
 from convert.population.voices.speech import SAMPLE_RATE, median_and_spread, track_f0, trim
@@ -23,7 +23,7 @@ from convert.population.voices.vocal_tract import (
     measure_samples,
     tube_length,
 )
-from edge.errors import ConfigError, EarsightError, StorageError
+from edge.errors import ConfigError, StorageError
 
 WINDOW = 41_200
 PLAIN = VoiceCharacter("vowel", 1.0, (0.0,) * 7, (0.0,) * 9, 5.0, 1.0)
@@ -74,9 +74,8 @@ def test_every_text_can_be_written_in_its_voices_encoding():
 
 
 def test_base_voices_are_distinct():
-    assert len({voice.id for voice in BASE_VOICES}) == len(BASE_VOICES) == 121
-    assert sum(voice.natural for voice in BASE_VOICES) == 47
-    assert sum(voice.engine == "recorded" for voice in BASE_VOICES) == 30
+    assert len({voice.id for voice in BASE_VOICES}) == len(BASE_VOICES) == 91
+    assert sum(voice.natural for voice in BASE_VOICES) == 17
 
 
 def test_missing_voices_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch):
@@ -100,53 +99,6 @@ def test_speak_writes_speech(tmp_path):
     assert len(samples) > 2 * SAMPLE_RATE
     assert np.abs(samples).max() == pytest.approx(0.7, abs=0.1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
-
-
-# --- recordings -----------------------------------------------------------------------------
-
-
-def tone(seconds: float, hz: float, level: float = 0.3) -> np.ndarray:
-    return level * np.sin(2 * np.pi * hz * np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE)
-
-
-def test_words_become_an_utterance_equally_loud_with_short_gaps():
-    words = [tone(1.0, 200.0, level) for level in (0.05, 0.9) * 5]
-    utterance = recordings.joined(iter(words), rng(1))
-    silent = np.convolve(np.abs(utterance), np.ones(160) / 160, "same") < 1e-6
-    gaps = [len(run) for run in np.split(silent, np.flatnonzero(np.diff(silent)) + 1) if run[0]]
-    assert len(gaps) == 6  # of ten words six are said, and each is followed by a gap
-    assert all(0.04 < gap / SAMPLE_RATE < 0.21 for gap in gaps)
-    first, second = (np.sqrt(np.mean(utterance[at : at + 8000] ** 2)) for at in (4000, 24_000))
-    assert first == pytest.approx(second, rel=0.05)
-    assert np.abs(utterance[:3]).max() < 1e-3
-
-
-def test_clicks_are_no_words_and_too_few_words_no_voice():
-    with pytest.raises(EarsightError, match=r"only 2\.0 s of words"):
-        recordings.joined([tone(0.1, 300.0)] * 90 + [tone(1.0, 300.0)] * 2, rng(1))
-
-
-def test_recordings_speak_like_an_engine(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    soundfile = pytest.importorskip("soundfile")
-    pytest.importorskip("soxr")
-    pytest.importorskip("tqdm")
-    (tmp_path / "words").mkdir()
-    for number in range(20):
-        word = tone(0.8, 150.0 + number)
-        soundfile.write(tmp_path / f"words/{number:02d}.ogg", word, SAMPLE_RATE)
-    (tmp_path / "words/05.ogg").write_bytes(b"broken")
-    monkeypatch.setattr(recordings, "SHARE", tmp_path)
-    voice = BaseVoice("r", "recorded", "words/*.ogg", "r", None, "utf-8", True, True, "p")
-    other = dataclasses.replace(voice, id="s", voice="none/*.ogg")
-    monkeypatch.setattr(base_voices, "BASE_VOICES", (voice, other))
-    recordings.recorded_files.cache_clear()
-    spoken = speak_base(tmp_path / "base", utterances_per_voice=2, workers=1, progress=False)
-    recordings.recorded_files.cache_clear()
-    assert (spoken.spoken, spoken.failures) == (2, ())
-    assert spoken.missing == ("s is missing: apt install p",)
-    first, second = (soundfile.read(tmp_path / f"base/r__{n:03d}.wav")[0] for n in range(2))
-    assert 5.5 * SAMPLE_RATE < len(first) < 8 * SAMPLE_RATE
-    assert len(first) != len(second) or not np.array_equal(first, second)
 
 
 def test_speak_base_skips_what_is_there(tmp_path, monkeypatch: pytest.MonkeyPatch):

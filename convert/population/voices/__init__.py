@@ -1,1 +1,1 @@
-"""Voices of synthetic people: base voices reshaped with WORLD."""
+"""Voices of synthetic people: TTS reshaped with WORLD."""

@@ -15,7 +15,6 @@ import numpy as np
 from edge.errors import EarsightError, RuntimeUnavailable
 
 from .base_voices import PROGRAMS, BaseVoice, available_voices
-from .recordings import write_utterance
 from .sentences import draw_text
 
 TIMEOUT_S = 60.0
@@ -45,7 +44,7 @@ def speak(
     *,
     espeak_language: str = "en-gb",
 ) -> None:
-    """Write `text` spoken by a `voice` that has an engine to a WAV file, whole or not at all.
+    """Write `text` spoken by `voice` to a WAV file, whole or not at all.
 
     The sampling rate is the engine's own (16 or 22.05 kHz); `espeak_language` is for
     espeak-ng, whose variants speak any language.
@@ -147,19 +146,12 @@ def _utterances(voice: BaseVoice, utterances_per_voice: int) -> int:
 
 def _speak_numbered(voice: BaseVoice, number: int, folder: Path, seed: int) -> None:
     rng = np.random.default_rng([seed, zlib.crc32(voice.id.encode()), number])
-    path = utterance_path(folder, voice.id, number)
-    if voice.engine == "recorded":
-        try:
-            write_utterance(voice.voice, rng, path)
-        except EarsightError as error:
-            raise EarsightError(f"{voice.id}: {error}") from error
-        return
     english = rng.random() < ESPEAK_ENGLISH_SHARE
     accents = (ENGLISH_ACCENTS if english else OTHER_LANGUAGES).split()
     accent = accents[int(rng.integers(len(accents)))]
     speak(
         voice,
         draw_text(voice.language or accent[:2], rng),
-        path,
+        utterance_path(folder, voice.id, number),
         espeak_language=accent,
     )
