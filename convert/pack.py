@@ -176,9 +176,10 @@ person a voice speaks of.
 ## What it was trained on
 
 Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices whose pitch
-and vocal tract are independent, {people.face_only} faces): no recording or photograph of anybody.
-Voices come from espeak-ng, flite and festival reshaped with WORLD, faces from CC0 MakeHuman
-geometry. People and text-to-speech voices are disjoint between training, validation and test.
+and vocal tract are independent, {people.face_only} faces). Faces come from CC0 MakeHuman geometry:
+no photograph of anybody. Voices start from espeak-ng, flite and festival, whose own voices are in
+part cut from recordings, and are reshaped with WORLD: none is anybody's. People and text-to-speech
+voices are disjoint between training, validation and test.
 
 ## What it measures
 
