@@ -117,12 +117,12 @@ def _typical(work: Path, encoders: Encoders, codes: Any) -> UInt8:
 
 def _from_traits(renderer: Any, encoders: Encoders, codes: Any) -> UInt8:
     """Draw sex and age as the voice encoder's traits say, and everybody of average size."""
-    from .networks.portrait import grown, staircase
+    from .networks.portrait import grown, staircase, standard_age
     from .training.dataset import YEARS
 
     heard = encoders.voice.predict(codes[..., None].astype(np.float32) / 32.0, verbose=0)
     years = heard["age_years"] * YEARS[1] + YEARS[0]
-    age = ((years - 42.0) / 27.0).astype(np.float32)
+    age = standard_age(years)
     latents = [np.asarray(staircase(heard["female"])), np.asarray(grown(age)), age, 0.0 * age]
     return _pixels(renderer.predict(np.concatenate(latents, axis=1), verbose=0)["portrait"])
 

@@ -2,15 +2,16 @@
 
 Run: python -m tests.measure_real_voices [--bundle BUNDLE] [--voices FOLDER] [--report FILE.md]
 
-Hears the people of `recorded_people` (apt install tuxpaint-stamps-default ktuberling-data
-klettres-data fillets-ng-data-cs) and, with --voices, those of FOLDER, one folder each, whose sex is
-in FOLDER/speakers.csv or in --labels FILE, lines of "speaker,f" or "speaker,m". No network was
-trained on any of them. Everything is the device's: the speech found, its windows averaged.
+Hears the people of `recorded_people`, whose packages it names when they are missing, and, with
+--voices, those of FOLDER, one folder each, whose sex is in FOLDER/speakers.csv or in --labels FILE,
+lines of "speaker,f" or "speaker,m". No network was trained on any of them. Everything is the
+device's: the speech found, its windows averaged.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,16 +134,17 @@ def main() -> None:
     bundle = load_bundle(args.bundle)
     sets: dict[str, list[HeardPerson]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        found = {
-            p.name: p.female for p in recorded_people() if write_speech(p, Path(folder, p.name))
-        }
+        people = recorded_people()
+        found = {p.name: p.female for p in people if write_speech(p, Path(folder, p.name))}
+        if missing := sorted({p.package for p in people if p.name not in found}):
+            print(f"people are missing: apt install {' '.join(missing)}", file=sys.stderr)
         if found:
             sets["recorded people"] = listen(bundle, Path(folder), found)
     if args.voices:
         labels = dict(load_labels(args.voices, args.labels))
         sets["readers"] = listen(bundle, args.voices, labels)
     if not sets:
-        raise SystemExit(f"nobody to hear: {(__doc__ or '').split('Hears')[1].strip()}")
+        raise SystemExit("nobody to hear: install those packages, or give --voices FOLDER")
     page = report(sets)
     if args.report:
         args.report.write_text(page, "utf-8")

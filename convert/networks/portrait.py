@@ -65,15 +65,8 @@ def staircase(log_odds: Any) -> Any:
     """Turn log-odds of female into about -1, 0 or +1 with steps at the ANDROGYNOUS bounds."""
     import tensorflow as tf
 
-    step = math.log(ANDROGYNOUS[1] / (1 - ANDROGYNOUS[1]))
-    two = tf.keras.layers.Dense(
-        2,
-        activation="tanh",
-        name="staircase",
-        trainable=False,
-        kernel_initializer=tf.keras.initializers.Constant(STEEPNESS),
-        bias_initializer=tf.keras.initializers.Constant([-STEEPNESS * step, STEEPNESS * step]),
-    )(log_odds)
+    step = STEEPNESS * math.log(ANDROGYNOUS[1] / (1 - ANDROGYNOUS[1]))
+    two = _fixed(STEEPNESS, [-step, step], "tanh", "staircase")(log_odds)
     mean = tf.keras.layers.Dense(
         1, use_bias=False, trainable=False, kernel_initializer=tf.keras.initializers.Constant(0.5)
     )
@@ -82,34 +75,30 @@ def staircase(log_odds: Any) -> Any:
 
 def grown(age: Any) -> Any:
     """Turn the standard age into about -1 for a child's hair and +1 for an adult's."""
-    import tensorflow as tf
-
     threshold = float(standard_age(np.array([CHILD_UNTIL], np.float32))[0])
-    return tf.keras.layers.Dense(
-        1,
-        activation="tanh",
-        name="grown",
-        trainable=False,
-        kernel_initializer=tf.keras.initializers.Constant(GROWN_STEEPNESS),
-        bias_initializer=tf.keras.initializers.Constant(-GROWN_STEEPNESS * threshold),
-    )(age)
+    return _fixed(GROWN_STEEPNESS, [-GROWN_STEEPNESS * threshold], "tanh", "grown")(age)
 
 
 def within(value: Any, lowest: float, highest: float) -> Any:
     """Clip (n, 1) to what the renderer was taught; two layers that an accelerator knows."""
+    unit = (highest - lowest) / RELU6
+    return _fixed(unit, [lowest])(_fixed(1.0 / unit, [-lowest / unit], "relu6")(value))
+
+
+def _fixed(
+    scale: float, offsets: list[float], activation: str | None = None, name: str | None = None
+) -> Any:
+    """Return a layer that is never trained: (n, 1) → activation(scale * x + each offset)."""
     import tensorflow as tf
 
-    def fixed(scale: float, offset: float, activation: str | None) -> Any:
-        return tf.keras.layers.Dense(
-            1,
-            activation=activation,
-            trainable=False,
-            kernel_initializer=tf.keras.initializers.Constant(scale),
-            bias_initializer=tf.keras.initializers.Constant(offset),
-        )
-
-    unit = (highest - lowest) / RELU6
-    return fixed(unit, lowest, None)(fixed(1.0 / unit, -lowest / unit, "relu6")(value))
+    return tf.keras.layers.Dense(
+        len(offsets),
+        activation=activation,
+        name=name,
+        trainable=False,
+        kernel_initializer=tf.keras.initializers.Constant(scale),
+        bias_initializer=tf.keras.initializers.Constant(offsets),
+    )
 
 
 def renderer(basis: Float32, mean: Float32) -> Any:
