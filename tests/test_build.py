@@ -169,11 +169,13 @@ def test_the_population_as_voxceleb_gives_the_papers_table(
 
 def test_speech2face_as_published_is_compared_with_what_ships(work: Path, recipe: Recipe) -> None:
     """The table says once what it is about, and has one row for each method."""
-    from convert.portrait_comparison import FROM_TRAITS, METHODS, SHIPPED, Scale, compare_portraits
+    from convert import portrait_comparison as comparison
 
-    table, sheet = compare_portraits(recipe, work, Scale(decoder_steps=2, voice_steps=2))
+    scale = comparison.Scale(decoder_steps=2, voice_steps=2)
+    table, sheet = comparison.compare_portraits(recipe, work, scale)
     assert table.count("# Portraits") == table.count("| portrait |") == 1
-    for method in (*METHODS, SHIPPED, FROM_TRAITS):
+    typical = (comparison.SHIPPED, comparison.FROM_TRAITS, comparison.NEAREST)
+    for method in (*comparison.METHODS, *typical):
         assert table.count(f"\n| {method} | ") == 1
     assert sheet.startswith(b"\xff\xd8")  # JPEG
 
