@@ -32,9 +32,10 @@ from .recorded_people import recorded_people, write_speech
 INTRODUCTION = """# Real voices
 
 What the shipped bundle makes of real people, none of whom any network was trained on. *Recorded
-people* say words for programs for children; their sex is what F0 and a published classifier agree
-on, "?" where they do not (`tests/recorded_people.py`). How old anybody was is not known. Means over
-the recordings of a person; calibration error with the 95 % interval over people.
+people* say words for programs for children, or telephone prompts; their sex is what F0 and a
+published classifier agree on, "?" where they do not (`tests/recorded_people.py`). How old anybody
+was is not known. Means over the recordings of a person; calibration error with the 95 % interval
+over people.
 
 Made by `make real-voices SPEECH=FOLDER LABELS=FILE`; FOLDER has four recordings each of
 LibriSpeech's 1688, 1998, 2414 and 533.

@@ -1,12 +1,12 @@
-"""The people recorded for Debian's programs for children: real voices to measure a bundle on.
+"""The people recorded for Debian's programs: real voices to measure a bundle on.
 
-Each program's sounds in one language were spoken by one person, a word or a name per file. Several
-words, a short gap between them, make a recording as long as an utterance.
+Each program's sounds in one language were spoken by one person, a word or a name per file; four
+women read telephone prompts at 8 kHz. Several words, a short gap between them, make a recording as
+long as an utterance.
 
-A speaker model trained on real people (x-vector, docs/parity.md) finds the parts of each voice
-alike (mean cosine .55 to .84) and no two voices more than .65. Their sex is nowhere written down:
-it is what F0 and a published classifier of real voices, inaSpeechSegmenter, agree on, else "?".
-Voices sampled at less than 20 kHz are left out. Measured once, no command repeats it.
+A speaker model trained on real people (x-vector, docs/parity.md) finds no two of these voices more
+alike than .65. Their sex is nowhere written down: it is what F0 and a published classifier of real
+voices, inaSpeechSegmenter, agree on, else "?". Measured once, no command repeats it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from convert.population.voices.speech import SAMPLE_RATE, Float64, read_speech
 SHARE = Path("/usr/share")  # where the packages keep their sounds
 RECORDINGS = 6  # of each person
 SPOKEN_S = 5.5  # of words in a recording
+FEWEST_S = 2.5  # where there are no more
 SHORTEST_WORD_S = 0.15
 GAP_S = (0.06, 0.20)  # between two words
 FADE_S = 0.01  # at both ends of a word: none starts with a click
@@ -40,6 +41,19 @@ tuxpaint-stamps-default | tuxpaint/stamps | fr m **/*_desc_fr.ogg
 tuxpaint-stamps-default | tuxpaint/stamps | nl m **/*_desc_nl.ogg
 tuxpaint-stamps-default | tuxpaint/stamps | ro f **/*_desc_ro.ogg
 tuxpaint-stamps-default | tuxpaint/stamps | ru m **/*_desc_ru.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | de_names m **/*[!c]_de.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | el_names m **/*[!c]_el.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | es_names f **/*[!c]_es.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | fr_names m **/*[!c]_fr.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | ja_names f **/*[!c]_ja.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | ko_names ? **/*[!c]_ko.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | nb_names m **/*[!c]_nb.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | nl_names f **/*[!c]_nl.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | nn_names ? **/*[!c]_nn.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | pt_names m **/*[!c]_pt.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | ru_names f **/*[!c]_ru.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | sv_names f **/*[!c]_sv.ogg
+tuxpaint-stamps-default | tuxpaint/stamps | tw_names ? **/*[!c]_zh_tw.ogg
 ktuberling-data | ktuberling/sounds | de m de/*.ogg
 ktuberling-data | ktuberling/sounds | el ? el/*.ogg
 ktuberling-data | ktuberling/sounds | en m en/*.ogg
@@ -48,6 +62,16 @@ ktuberling-data | ktuberling/sounds | lt m lt/*.ogg
 ktuberling-data | ktuberling/sounds | sl ? sl/*.ogg
 ktuberling-data | ktuberling/sounds | uk f uk/*.ogg
 ktuberling-data | ktuberling/sounds | wa m wa/*.ogg
+ktuberling-data | ktuberling/sounds | ca ? ca/*.ogg
+ktuberling-data | ktuberling/sounds | da ? da/*.ogg
+ktuberling-data | ktuberling/sounds | es m es/*.ogg
+ktuberling-data | ktuberling/sounds | fr ? fr/*.ogg
+ktuberling-data | ktuberling/sounds | ga m ga/*.ogg
+ktuberling-data | ktuberling/sounds | it f it/*.ogg
+ktuberling-data | ktuberling/sounds | nds m nds/*.ogg
+ktuberling-data | ktuberling/sounds | ro f ro/*.ogg
+ktuberling-data | ktuberling/sounds | sr f sr/*.ogg
+ktuberling-data | ktuberling/sounds | sv f sv/*.ogg
 klettres-data | klettres | cs f cs/*/*.ogg
 klettres-data | klettres | en_GB f en_GB/*/*.ogg
 klettres-data | klettres | es f es/*/*.ogg
@@ -58,8 +82,19 @@ klettres-data | klettres | lt m lt/*/*.ogg
 klettres-data | klettres | nl f nl/*/*.ogg
 klettres-data | klettres | ru f ru/*/*.ogg
 klettres-data | klettres | uk f uk/*/*.ogg
+klettres-data | klettres | ar ? ar/*/*.ogg
+klettres-data | klettres | da m da/*/*.ogg
+klettres-data | klettres | en m en/*/*.ogg
+klettres-data | klettres | ml m ml/*/*.ogg
+klettres-data | klettres | nds m nds/*/*.ogg
 fillets-ng-data-cs | games/fillets-ng/sound | small f */cs/*-m-*.ogg
 fillets-ng-data-cs | games/fillets-ng/sound | big m */cs/*-v-*.ogg
+fillets-ng-data-nl | games/fillets-ng/sound | nl_big m */nl/*-v-*.ogg
+fillets-ng-data-nl | games/fillets-ng/sound | nl_small ? */nl/*-m-*.ogg
+asterisk-core-sounds-en-wav | asterisk/sounds/en_US_f_Allison | en f *.wav
+asterisk-core-sounds-fr-wav | asterisk/sounds/fr_CA_f_June | fr f *.wav
+asterisk-core-sounds-ru-wav | asterisk/sounds/ru_RU_f_IvrvoiceRU | ru f *.wav
+asterisk-prompt-it-menardi-wav | asterisk/sounds/it_IT_f_Menardi | it f *.wav
 """
 
 
@@ -116,5 +151,5 @@ def joined(words: Iterable[Float64], rng: np.random.Generator) -> Float64 | None
         parts += [level, np.zeros(int(rng.uniform(*GAP_S) * SAMPLE_RATE))]
         spoken += len(word)
         if spoken >= SPOKEN_S * SAMPLE_RATE:
-            return np.concatenate(parts)
-    return None
+            break
+    return np.concatenate(parts) if spoken >= FEWEST_S * SAMPLE_RATE else None

@@ -10,9 +10,15 @@ import pytest
 
 from edge.types import Traits
 
-from . import recorded_people
+from . import recorded_people as module
 from .measure_real_voices import HeardPerson, report
-from .recorded_people import SAMPLE_RATE, RecordedPerson, joined, write_speech
+from .recorded_people import (
+    SAMPLE_RATE,
+    RecordedPerson,
+    joined,
+    recorded_people,
+    write_speech,
+)
 
 
 def tone(seconds: float, hz: float, level: float = 0.3) -> np.ndarray:
@@ -35,6 +41,15 @@ def test_words_become_speech_equally_loud_with_short_gaps() -> None:
 def test_clicks_are_no_words_and_few_words_no_speech() -> None:
     words = [tone(0.1, 300.0)] * 90 + [tone(1.0, 300.0)] * 2
     assert joined(iter(words), np.random.default_rng(1)) is None
+    words.append(tone(0.6, 300.0))
+    assert joined(iter(words), np.random.default_rng(1)) is not None
+
+
+def test_nobody_is_listed_twice() -> None:
+    people = recorded_people()
+    assert len({person.name for person in people}) == len({p.pattern for p in people}) == 65
+    files = [path for person in people for path in module.SHARE.glob(person.pattern)]
+    assert len(files) == len(set(files))
 
 
 def test_a_persons_recordings_differ_and_repeat(
@@ -45,7 +60,7 @@ def test_a_persons_recordings_differ_and_repeat(
     (tmp_path / "words").mkdir()
     for number in range(9):
         soundfile.write(tmp_path / f"words/{number}.ogg", tone(0.8, 150.0 + number), SAMPLE_RATE)
-    monkeypatch.setattr(recorded_people, "SHARE", tmp_path)
+    monkeypatch.setattr(module, "SHARE", tmp_path)
     person = RecordedPerson("p_xx", True, "p", "words/*.ogg")
     assert write_speech(person, tmp_path / "a") == write_speech(person, tmp_path / "b") == 6
     files = [(tmp_path / folder / f"{n}.wav").read_bytes() for folder in "ab" for n in range(6)]

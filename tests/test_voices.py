@@ -16,6 +16,7 @@ from convert.population.voices.base_voices import BASE_VOICES, available_voices
 from convert.population.voices.character import VoiceCharacter, draw_character
 from convert.population.voices.sentences import draw_text, languages
 from convert.population.voices.speech import SAMPLE_RATE, median_and_spread, track_f0, trim
+from convert.population.voices.splits import split_voices
 from convert.population.voices.tts import speak, speak_base
 from convert.population.voices.vocal_tract import (
     MeasuredVoice,
@@ -175,6 +176,23 @@ def test_a_recording_under_an_adult_is_of_the_sex_that_was_drawn():
     ]
     assert len(same) > 150
     assert all(same)
+
+
+def test_no_speaker_is_on_two_sides_of_a_split():
+    voices = measured(*np.linspace(12.0, 19.0, 60))
+    # the second voice of a speaker is far from the first
+    voices = [*voices, *(dataclasses.replace(v, id=f"w{v.id}", vtl_cm=15.0) for v in voices)]
+    dealt = split_voices(voices)
+    speakers = {split: {v.speaker for v in own} for split, own in dealt.items()}
+    assert {split: len(own) for split, own in speakers.items()} == {
+        "train": 42, "validation": 6, "test": 12
+    }  # fmt: skip
+    assert sum(len(own) for own in dealt.values()) == len(voices)
+    assert not speakers["train"] & speakers["test"]
+    assert not speakers["train"] & speakers["validation"]
+    lengths = [v.vtl_cm for v in dealt["test"] if not v.id.startswith("w")]
+    assert min(lengths) < 13.0
+    assert max(lengths) > 18.0
 
 
 def test_the_formant_nodes_of_a_character_keep_the_tubes_length():
