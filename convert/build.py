@@ -49,10 +49,11 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     """Draw the people and render their voices and faces."""
     from .population import pictures
     from .population.people import draw_people, save_people, split_of
+    from .population.voices.base_voices import RECORDED_VOICES
     from .population.voices.clips import render_clips
     from .population.voices.pace import heard_base
-    from .population.voices.splits import split_voices
-    from .population.voices.tts import speak_base
+    from .population.voices.splits import allowed_voices, split_voices
+    from .population.voices.tts import RECORDED, speak_base
 
     wanted = recipe.population
     people = draw_people(wanted, recipe.seed)
@@ -63,13 +64,16 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     pictures.render_people(seen, wanted.photos, work / "faces", geometry, workers)
     pictures.render_people(strangers, 1, work / "faces_only", geometry, workers)
     pictures.render_typical(wanted.typical, recipe.seed, work / "typical", geometry, workers)
-    spoken = speak_base(work / "base", wanted.base_utterances, workers=workers)
-    for line in (*spoken.missing, *spoken.failures):
-        print(line, file=sys.stderr)
-    bases = split_voices(heard_base(work / "base", workers))
+    base = work / "base"
+    for folder, voices in ((base, None), (base / RECORDED, RECORDED_VOICES)):
+        spoken = speak_base(folder, wanted.base_utterances, workers=workers, voices=voices)
+        for line in (*spoken.missing, *spoken.failures):
+            print(line, file=sys.stderr)
+    engines = split_voices(heard_base(base, workers))
+    recorded = heard_base(base / RECORDED, workers)
     render_clips(
-        speakers, work / "base", wanted.clips, work / "voices", recipe.seed, workers,
-        allowed=lambda person: bases[split_of(person, wanted)],
+        speakers, base, wanted.clips, work / "voices", recipe.seed, workers,
+        allowed=lambda p: allowed_voices(split_of(p, wanted), engines, recorded),
     )  # fmt: skip
 
 

@@ -178,8 +178,10 @@ person a voice speaks of.
 Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices whose pitch
 and vocal tract are independent, {people.face_only} faces). Faces come from CC0 MakeHuman geometry:
 no photograph of anybody. Voices start from espeak-ng, flite and festival, whose own voices are in
-part cut from recordings, and are reshaped with WORLD: none is anybody's. People and text-to-speech
-voices are disjoint between training, validation and test.
+part cut from recordings; many of those that train start from words that thirty people recorded for
+free programs for children (tuxpaint, ktuberling, klettres, fillets-ng). All are reshaped with
+WORLD: none is anybody's. People, and the voices they start from, are disjoint between training,
+validation and test.
 
 ## What it measures
 

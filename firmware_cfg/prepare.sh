@@ -101,7 +101,8 @@ missing_packages() {
         for package in espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k \
             festvox-us-slt-hts festvox-italp16k festvox-itapc16k festvox-czech-dita \
             festvox-czech-machac festvox-czech-krb festvox-czech-ph festvox-suopuhe-mv \
-            festvox-suopuhe-lj festvox-ru festvox-ca-ona-hts; do
+            festvox-suopuhe-lj festvox-ru festvox-ca-ona-hts tuxpaint-stamps-default \
+            ktuberling-data klettres-data fillets-ng-data-cs; do
             is_installed $package || echo $package
         done
         return

@@ -69,11 +69,12 @@ def test_a_wrong_role_is_refused_with_the_usage(prepare: Prepare) -> None:
 
 
 def test_every_base_voice_has_its_package_in_the_list() -> None:
-    from convert.population.voices.base_voices import BASE_VOICES
+    from convert.population.voices.base_voices import BASE_VOICES, RECORDED_VOICES
 
     script = (ROOT / "firmware_cfg/prepare.sh").read_text(encoding="utf-8")
     listed = script.split('role" = voices', 1)[1].split("done", 1)[0].replace("\\", " ").split()
-    assert {voice.package for voice in BASE_VOICES} <= {word.strip(";") for word in listed}
+    packages = {voice.package for voice in (*BASE_VOICES, *RECORDED_VOICES)}
+    assert packages <= {word.strip(";") for word in listed}
 
 
 def test_a_python_that_is_too_old_or_absent_is_refused(prepare: Prepare) -> None:

@@ -8,17 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convert.population.voices.base_voices import RECORDED_VOICES
+from convert.population.voices.recordings import SPOKEN_S, joined
+from edge.errors import EarsightError
 from edge.types import Traits
 
 from . import recorded_people as module
 from .measure_real_voices import HeardPerson, report
-from .recorded_people import (
-    SAMPLE_RATE,
-    RecordedPerson,
-    joined,
-    recorded_people,
-    write_speech,
-)
+from .recorded_people import SAMPLE_RATE, RecordedPerson, recorded_people, write_speech
 
 
 def tone(seconds: float, hz: float, level: float = 0.3) -> np.ndarray:
@@ -28,7 +25,6 @@ def tone(seconds: float, hz: float, level: float = 0.3) -> np.ndarray:
 def test_words_become_speech_equally_loud_with_short_gaps() -> None:
     words = [tone(1.0, 200.0, level) for level in (0.05, 0.9) * 5]
     speech = joined(iter(words), np.random.default_rng(1))
-    assert speech is not None
     silent = np.convolve(np.abs(speech), np.ones(160) / 160, "same") < 1e-6
     gaps = [len(run) for run in np.split(silent, np.flatnonzero(np.diff(silent)) + 1) if run[0]]
     assert len(gaps) == 6  # of ten words six are said, and each is followed by a gap
@@ -40,16 +36,20 @@ def test_words_become_speech_equally_loud_with_short_gaps() -> None:
 
 def test_clicks_are_no_words_and_few_words_no_speech() -> None:
     words = [tone(0.1, 300.0)] * 90 + [tone(1.0, 300.0)] * 2
-    assert joined(iter(words), np.random.default_rng(1)) is None
-    words.append(tone(0.6, 300.0))
-    assert joined(iter(words), np.random.default_rng(1)) is not None
+    with pytest.raises(EarsightError, match=rf"only 2\.0 s of words, {SPOKEN_S} are needed"):
+        joined(iter(words), np.random.default_rng(1))
+    assert len(joined(iter(words), np.random.default_rng(1), 2.0)) > 2 * SAMPLE_RATE
 
 
-def test_nobody_is_listed_twice() -> None:
+def test_nobody_is_trained_with_and_measured_on() -> None:
     people = recorded_people()
-    assert len({person.name for person in people}) == len({p.pattern for p in people}) == 65
-    files = [path for person in people for path in module.SHARE.glob(person.pattern)]
-    assert len(files) == len(set(files))
+    assert len({person.name for person in people}) == len(people) == 35
+    patterns = {person.pattern for person in people}
+    assert len(patterns) == 35
+    assert not patterns & {voice.voice for voice in RECORDED_VOICES}
+    root = module.SHARE
+    trained = {path for voice in RECORDED_VOICES for path in root.glob(voice.voice)}
+    assert not trained & {path for pattern in patterns for path in root.glob(pattern)}
 
 
 def test_a_persons_recordings_differ_and_repeat(

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from convert.population.law import draw_person
-from convert.population.voices import base_voices
+from convert.population.voices import base_voices, recordings
 from convert.population.voices.augment import augment
-from convert.population.voices.base_voices import BASE_VOICES, available_voices
+from convert.population.voices.base_voices import (
+    BASE_VOICES,
+    RECORDED_VOICES,
+    BaseVoice,
+    available_voices,
+)
 from convert.population.voices.character import VoiceCharacter, draw_character
 from convert.population.voices.sentences import draw_text, languages
 from convert.population.voices.speech import SAMPLE_RATE, median_and_spread, track_f0, trim
-from convert.population.voices.splits import split_voices
-from convert.population.voices.tts import speak, speak_base
+from convert.population.voices.splits import allowed_voices, split_voices
+from convert.population.voices.tts import RECORDED, speak, speak_base
 from convert.population.voices.vocal_tract import (
     MeasuredVoice,
     formant_frequencies,
@@ -77,6 +82,9 @@ def test_every_text_can_be_written_in_its_voices_encoding():
 def test_base_voices_are_distinct():
     assert len({voice.id for voice in BASE_VOICES}) == len(BASE_VOICES) == 91
     assert sum(voice.natural for voice in BASE_VOICES) == 17
+    recorded = {voice.speaker for voice in RECORDED_VOICES}
+    assert len(recorded) == len(RECORDED_VOICES) == 30
+    assert not recorded & {voice.speaker for voice in BASE_VOICES}
 
 
 def test_missing_voices_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch):
@@ -113,6 +121,30 @@ def test_speak_base_skips_what_is_there(tmp_path, monkeypatch: pytest.MonkeyPatc
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     speak_base(tmp_path, utterances_per_voice=3, workers=1, progress=False)
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_recordings_speak_like_an_engine(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("soxr")
+    pytest.importorskip("tqdm")
+    (tmp_path / "words").mkdir()
+    for number in range(20):
+        word = 0.3 * np.sin(2 * np.pi * (150.0 + number) * np.arange(12_800) / SAMPLE_RATE)
+        soundfile.write(tmp_path / f"words/{number:02d}.ogg", word, SAMPLE_RATE)
+    (tmp_path / "words/05.ogg").write_bytes(b"broken")
+    monkeypatch.setattr(recordings, "SHARE", tmp_path)
+    voice = BaseVoice("r", "recorded", "words/*.ogg", "r", None, "utf-8", True, True, "p")
+    other = dataclasses.replace(voice, id="s", voice="none/*.ogg")
+    recordings.recorded_files.cache_clear()
+    spoken = speak_base(
+        tmp_path / "base", utterances_per_voice=2, workers=1, progress=False, voices=(voice, other)
+    )
+    recordings.recorded_files.cache_clear()
+    assert (spoken.spoken, spoken.failures) == (2, ())
+    assert spoken.missing == ("s is missing: apt install p",)
+    first, second = (soundfile.read(tmp_path / f"base/r__{n:03d}.wav")[0] for n in range(2))
+    assert 5.5 * SAMPLE_RATE < len(first) < 8 * SAMPLE_RATE
+    assert len(first) != len(second) or not np.array_equal(first, second)
 
 
 # --- measuring ------------------------------------------------------------------------------
@@ -193,6 +225,15 @@ def test_no_speaker_is_on_two_sides_of_a_split():
     lengths = [v.vtl_cm for v in dealt["test"] if not v.id.startswith("w")]
     assert min(lengths) < 13.0
     assert max(lengths) > 18.0
+
+
+def test_recorded_people_lie_under_those_who_train_only():
+    engines = split_voices(measured(*np.linspace(12.0, 19.0, 40)))
+    recorded = [dataclasses.replace(v, id=f"r{v.id}") for v in measured(13.0, 15.0, 17.0)]
+    assert allowed_voices("train", engines, recorded) == [*engines["train"], *recorded]
+    assert allowed_voices("train", engines, []) == engines["train"]
+    for split in ("validation", "test"):
+        assert allowed_voices(split, engines, recorded) == engines[split]
 
 
 def test_the_formant_nodes_of_a_character_keep_the_tubes_length():
@@ -279,6 +320,23 @@ def test_clips_depend_on_the_person_and_not_on_the_company(tmp_path):
     alone = tmp_path / "alone"
     assert render_clips([bert], base, 2, alone, seed=5, workers=1, progress=False) == 2
     np.testing.assert_array_equal(load_clips(alone)[0], audio[ids == bert.id])
+
+
+def test_clips_start_from_recorded_people_too(tmp_path):
+    pytest.importorskip("pyworld")
+    pytest.importorskip("tqdm")
+    from convert.population.voices.clips import load_clips, render_clips
+
+    base = write_base(tmp_path / "base")
+    write_base(base / RECORDED)
+    for path in (base / RECORDED).glob("v0__*.wav"):
+        path.rename(path.with_name(path.name.replace("v0", "r0")))
+    voice = dataclasses.replace(measured(16.5)[0], id="r0")
+    out, people = tmp_path / "clips", [speaker()]
+    done = render_clips(
+        people, base, 1, out, workers=1, progress=False, allowed=lambda person: [voice]
+    )
+    assert done == len(load_clips(out)[0]) == 1
 
 
 def test_clips_resume_and_refuse_another_population(tmp_path):

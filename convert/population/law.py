@@ -35,7 +35,8 @@ What F0, tract and source leave open
                     voices differ in can be learnt and counts for no more than it should: a dozen
                     recorded speakers are soon known by heart, and who hears a stranger must not
                     take his likeness to one of them for certain. Under a decorrelated speaker's
-                    lies whom `male` says, which means nothing else for them.
+                    lies whom `male` says, which means nothing else for them. Who trains may start
+                    from thirty more recorded people (voices/recordings.py), who are in no test.
 
 Where a number has no source it is marked "assumption" in the code.
 """

@@ -1,21 +1,25 @@
-"""The base voices: which text-to-speech voices there are, and which of them this machine has.
+"""The base voices: which voices there are to start from, and which of them this machine has.
 
-17 voices are cut from recordings of people (diphone, unit selection or HTS), 74 are variants of
-espeak-ng's formant synthesiser. Novelty variants (robots, whispers, croaks) are left out. All of
-them are packages of Debian main.
+Of the text-to-speech voices 17 are cut from recordings of people (diphone, unit selection or HTS)
+and 74 are variants of espeak-ng's formant synthesiser; novelty variants (robots, whispers, croaks)
+are left out. 30 more people recorded the words that programs for children say (recordings.py).
+All of them are packages of Debian main.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-Engine = Literal["espeak", "flite", "festival"]
+from .recordings import are_installed
 
-PROGRAMS: dict[Engine, str] = {
+Engine = Literal["espeak", "flite", "festival", "recorded"]
+
+PROGRAMS: dict[Engine, str] = {  # recordings need none
     "espeak": "espeak-ng",
     "flite": "flite",
     "festival": "text2wave",
@@ -32,16 +36,16 @@ steph2 steph3 Storm travis victor zac
 
 @dataclass(frozen=True, slots=True)
 class BaseVoice:
-    """One voice of one text-to-speech engine."""
+    """One voice of one text-to-speech engine, or one person's recordings."""
 
     id: str  # also the prefix of its files: "flite_slt" -> flite_slt__003.wav
     engine: Engine
-    voice: str  # the engine's own name for it
+    voice: str  # the engine's own name for it; recorded: a glob of files (recordings.py)
     speaker: str  # the person recorded; two voices of one person never straddle a split
-    language: str | None  # ISO 639-1; None: any (espeak variants)
+    language: str | None  # ISO 639-1; None: any (espeak variants), or nothing to choose (recorded)
     encoding: str  # of the text the engine reads
     natural: bool  # cut from recordings of a person
-    male: bool | None  # who was recorded; None: a child, or nobody
+    male: bool | None  # who was recorded; None: a child, nobody, or it cannot be told
     package: str  # Debian package that brings it
 
 
@@ -84,6 +88,68 @@ def _espeak(variant: str) -> BaseVoice:
     return BaseVoice(name, "espeak", variant, name, None, "utf-8", False, None, "espeak-ng")
 
 
+def _recorded(package: str, folder: str, voices: str) -> tuple[BaseVoice, ...]:
+    """Return the voices of one package, each "name m|f|? glob": who was recorded, and where."""
+    male = {"m": True, "f": False, "?": None}
+    rows = [row.split() for row in voices.strip().splitlines()]
+    return tuple(
+        BaseVoice(
+            id=(name := f"recorded_{package.partition('-')[0]}_{language}"),
+            engine="recorded",
+            voice=f"{folder}/{glob}",
+            speaker=name,
+            language=None,
+            encoding="utf-8",
+            natural=True,
+            male=male[sex],
+            package=package,
+        )
+        for language, sex, glob in rows
+    )
+
+
+# One person each: a speaker model trained on real people (x-vector, docs/parity.md) finds parts of
+# one voice alike and no two voices. Their sex is nowhere written down: it is what F0 and a
+# published classifier of real voices agree on, else "?". Voices sampled at less than 20 kHz are
+# left out. Measured once, no command repeats it.
+_TUXPAINT = """
+be    f **/*_desc_be.ogg
+bg    m **/*_desc_bg.ogg
+ca    m **/*_desc_ca.ogg
+da    m **/*_desc_da.ogg
+el    f **/*_desc_el.ogg
+en_GB m **/*_en_GB.ogg
+es    f **/*_desc_es.ogg
+fr    m **/*_desc_fr.ogg
+nl    m **/*_desc_nl.ogg
+ro    f **/*_desc_ro.ogg
+ru    m **/*_desc_ru.ogg
+"""
+_KTUBERLING = """
+de m de/*.ogg
+el ? el/*.ogg
+en m en/*.ogg
+lt m lt/*.ogg
+sl ? sl/*.ogg
+uk f uk/*.ogg
+wa m wa/*.ogg
+"""
+_KLETTRES = """
+cs    f cs/*/*.ogg
+en_GB f en_GB/*/*.ogg
+es    f es/*/*.ogg
+fr    m fr/*/*.ogg
+hu    m hu/*/*.ogg
+it    f it/*/*.ogg
+lt    m lt/*/*.ogg
+nl    f nl/*/*.ogg
+ru    f ru/*/*.ogg
+uk    f uk/*/*.ogg
+"""
+_FILLETS = """
+small f */cs/*-m-*.ogg
+big   m */cs/*-v-*.ogg
+"""
 _LATIN1 = "iso-8859-1"
 _LATIN2 = "iso-8859-2"
 BASE_VOICES: tuple[BaseVoice, ...] = (
@@ -104,15 +170,32 @@ BASE_VOICES: tuple[BaseVoice, ...] = (
     _festival("upc_ca_ona_hts", "ca", "festvox-ca-ona-hts", False, encoding="iso-8859-15"),
     *(_espeak(variant) for variant in ESPEAK_VARIANTS.split()),
 )
+RECORDED_VOICES: tuple[BaseVoice, ...] = (
+    *_recorded("tuxpaint-stamps-default", "tuxpaint/stamps", _TUXPAINT),
+    *_recorded("ktuberling-data", "ktuberling/sounds", _KTUBERLING),
+    *_recorded("klettres-data", "klettres", _KLETTRES),
+    *_recorded("fillets-ng-data-cs", "games/fillets-ng/sound", _FILLETS),
+)
 
 
-def available_voices() -> Installed:
-    """Return the base voices that this machine can speak, and name those it lacks."""
-    voices = tuple(v for v in BASE_VOICES if v.voice in _installed_names(v.engine))
+def available_voices(among: Sequence[BaseVoice] | None = None) -> Installed:
+    """Return the base voices that this machine can speak, and name those it lacks.
+
+    Args:
+        among: whom to look for; None: `BASE_VOICES`.
+    """
+    wanted = BASE_VOICES if among is None else among
+    voices = tuple(v for v in wanted if _is_installed(v))
     missing = tuple(
-        f"{v.id} is missing: apt install {v.package}" for v in BASE_VOICES if v not in voices
+        f"{v.id} is missing: apt install {v.package}" for v in wanted if v not in voices
     )
     return Installed(voices, missing)
+
+
+def _is_installed(voice: BaseVoice) -> bool:
+    if voice.engine == "recorded":
+        return are_installed(voice.voice)
+    return voice.voice in _installed_names(voice.engine)
 
 
 @cache

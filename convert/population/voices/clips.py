@@ -24,7 +24,7 @@ from ..law import Person
 from .character import VoiceCharacter, draw_character
 from .pace import heard_base
 from .speech import SAMPLE_RATE, read_speech
-from .tts import base_utterances
+from .tts import RECORDED, base_utterances
 from .vocal_tract import MeasuredVoice
 from .world import CLIP_SAMPLES, Int16, analyse, reshape
 
@@ -71,7 +71,8 @@ def render_clips(
 
     Args:
         people: whom to render; "face_only" people have no voice and are left out.
-        base_folder: utterances written by `speak_base`.
+        base_folder: utterances written by `speak_base`; those of recorded people lie in its
+            sub-folder `RECORDED`.
         clips_per_person: of 3.2 s each.
         out_folder: made when absent.
         seed: of everything that differs between clips.
@@ -153,7 +154,7 @@ def _plan(
     seed: int,
     allowed: Callable[[Person], Sequence[MeasuredVoice]],
 ) -> list[ShardTask]:
-    utterances = base_utterances(base_folder)
+    utterances = {**base_utterances(base_folder), **base_utterances(base_folder / RECORDED)}
     clips: list[ClipTask] = []
     for person in people:
         if person.kind == "face_only":

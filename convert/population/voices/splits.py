@@ -1,8 +1,8 @@
-"""Which base voices each split may use, so that no base voice is heard on both sides of a split."""
+"""Whose base voice a person may get, so that no base voice is heard on both sides of a split."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..people import Split
 from .vocal_tract import MeasuredVoice
@@ -24,3 +24,24 @@ def split_voices(voices: Sequence[MeasuredVoice]) -> dict[Split, list[MeasuredVo
             split: Split = "test" if place in (2, 7) else "validation" if place == 9 else "train"
             dealt[split].append(voice)
     return dealt
+
+
+def allowed_voices(
+    split: Split,
+    engines: Mapping[Split, Sequence[MeasuredVoice]],
+    recorded: Sequence[MeasuredVoice],
+) -> Sequence[MeasuredVoice]:
+    """Return the base voices that one person may start from.
+
+    Recorded people lie under those who train only: from many real throats the encoder learns what
+    voices differ in beyond F0 and vocal tract, while who validates or tests starts from the
+    engines' voices, whichever recordings a machine has.
+
+    Args:
+        split: the person's.
+        engines: the speech engines' voices, `split_voices`.
+        recorded: people who recorded words; may be empty.
+    """
+    if split == "train":
+        return [*engines[split], *recorded]
+    return engines[split]

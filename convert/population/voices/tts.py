@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,11 @@ import numpy as np
 from edge.errors import EarsightError, RuntimeUnavailable
 
 from .base_voices import PROGRAMS, BaseVoice, available_voices
+from .recordings import write_utterance
 from .sentences import draw_text
 
 TIMEOUT_S = 60.0
+RECORDED = "recorded"  # sub-folder of the base voices for `RECORDED_VOICES`
 SHORTEST_BYTES = 32_000  # one second at 16 kHz: less means that the engine choked on the text
 ESPEAK_WORDS_PER_MINUTE = 165  # all the same, so that a person's tempo is heard
 ESPEAK_ENGLISH_SHARE = 0.75
@@ -44,7 +46,7 @@ def speak(
     *,
     espeak_language: str = "en-gb",
 ) -> None:
-    """Write `text` spoken by `voice` to a WAV file, whole or not at all.
+    """Write `text` spoken by a `voice` that has an engine to a WAV file, whole or not at all.
 
     The sampling rate is the engine's own (16 or 22.05 kHz); `espeak_language` is for
     espeak-ng, whose variants speak any language.
@@ -83,6 +85,8 @@ def speak_base(
     seed: int = 1,
     workers: int = 2,
     progress: bool = True,
+    *,
+    voices: Sequence[BaseVoice] | None = None,
 ) -> SpokenBase:
     """Let every available voice speak into `folder`, skipping what is already there.
 
@@ -90,13 +94,21 @@ def speak_base(
     variant a third of it: 24 give 1168 utterances, 2.4 hours of speech and about five CPU minutes.
     Each utterance depends on (seed, voice, number) alone.
 
+    Args:
+        folder: made when absent.
+        utterances_per_voice: see above.
+        seed: of all of them.
+        workers: threads.
+        progress: show a bar.
+        voices: of whom; None: `BASE_VOICES`, and then there must be one.
+
     Raises:
         RuntimeUnavailable: no engine at all is installed.
     """
     from tqdm import tqdm
 
-    installed = available_voices()
-    if not installed.voices:
+    installed = available_voices(voices)
+    if voices is None and not installed.voices:
         raise RuntimeUnavailable("no text-to-speech engine found: apt install espeak-ng flite")
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
@@ -146,12 +158,19 @@ def _utterances(voice: BaseVoice, utterances_per_voice: int) -> int:
 
 def _speak_numbered(voice: BaseVoice, number: int, folder: Path, seed: int) -> None:
     rng = np.random.default_rng([seed, zlib.crc32(voice.id.encode()), number])
+    path = utterance_path(folder, voice.id, number)
+    if voice.engine == "recorded":
+        try:
+            write_utterance(voice.voice, rng, path)
+        except EarsightError as error:
+            raise EarsightError(f"{voice.id}: {error}") from error
+        return
     english = rng.random() < ESPEAK_ENGLISH_SHARE
     accents = (ENGLISH_ACCENTS if english else OTHER_LANGUAGES).split()
     accent = accents[int(rng.integers(len(accents)))]
     speak(
         voice,
         draw_text(voice.language or accent[:2], rng),
-        utterance_path(folder, voice.id, number),
+        path,
         espeak_language=accent,
     )

@@ -23,7 +23,7 @@ import numpy as np
 from convert.parallel import each
 from edge.errors import NoSpeechError
 
-from .base_voices import BASE_VOICES
+from .base_voices import BASE_VOICES, RECORDED_VOICES
 from .speech import FRAME_S, SAMPLE_RATE, Float64, median_and_spread, read_speech, track_f0
 from .tts import base_utterances
 
@@ -62,7 +62,7 @@ def measure_base(folder: Path, workers: int = 2, progress: bool = True) -> list[
     cache = folder / CACHE_NAME
     known = _read_cache(cache)
     utterances = base_utterances(folder)
-    table = {voice.id: voice for voice in BASE_VOICES}
+    table = {voice.id: voice for voice in (*BASE_VOICES, *RECORDED_VOICES)}
     todo = [id_ for id_ in utterances if id_ in table and id_ not in known]
     measured = each(measure_voice, [utterances[id_][:UTTERANCES] for id_ in todo], workers)
     shown = tqdm(measured, total=len(todo), desc="vocal tracts", disable=not progress)
