@@ -5,7 +5,7 @@ women read telephone prompts at 8 kHz. Several words, a short gap between them, 
 long as an utterance.
 
 A speaker model trained on real people (x-vector, docs/parity.md) finds nobody here more like one of
-`RECORDED_VOICES`, who are trained with, than .65. Their sex is nowhere written down: it is what F0
+`RECORDED_VOICES`, who are trained with, than .66. Their sex is nowhere written down: it is what F0
 and a published classifier of real voices, inaSpeechSegmenter, agree on, else "?". Measured once, no
 command repeats it.
 """
@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.population.voices.recordings import joined
+from convert.population.voices.recordings import SHARE, joined
 from convert.population.voices.speech import SAMPLE_RATE, read_speech
 from edge.errors import EarsightError
 
-SHARE = Path("/usr/share")  # where the packages keep their sounds
 RECORDINGS = 6  # of each person
 FEWEST_S = 2.5  # of words in a recording, where there are no more
 
