@@ -34,10 +34,10 @@ from .networks.face import SIZE
 from .recipe import Recipe
 from .training.batches import MARGIN
 from .training.dataset import LN_F0, LN_VTL, YEARS, Dataset
-from .training.steps import AGE_PRIOR, REAL_ODDS
+from .training.steps import AGE_PRIOR
 
 TRAITS = {
-    "female": TraitInfo(0.0, REAL_ODDS, "logistic"),
+    "female": TraitInfo(0.0, 1.0, "logistic"),
     # trained where 15 % are children; on a device they are as rare as AGE_PRIOR says
     "child": TraitInfo(math.log(AGE_PRIOR[0]), 1.0, "logistic"),
     "ln_f0": TraitInfo(*LN_F0, "exp"),

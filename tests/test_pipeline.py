@@ -12,11 +12,11 @@ import pytest
 from edge.audio import speech
 from edge.audio.file import RATE
 from edge.audio.logmel import LogMelSpec, features
-from edge.embed.encoder import FaceEncoder, VoiceEncoder
+from edge.embed.encoder import AGE_TRAITS, FaceEncoder, VoiceEncoder
 from edge.embed.quantization import dequantize, quantize
 from edge.errors import BundleError, NoSpeechError
 from edge.face.gallery import Gallery
-from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo, file_info
+from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo, TraitInfo, file_info
 from edge.people.cohort import pack_cohort
 from edge.people.person import KINDS
 from edge.pipeline import Ear
@@ -110,6 +110,24 @@ def test_an_embedding_that_is_not_finite_is_the_models_fault() -> None:
     model = FakeModel(dataclasses.replace(info, outputs=loose), lambda features: nan)
     with pytest.raises(BundleError, match="NaN or infinite values; convert its network again"):
         VoiceEncoder(model, {}).encode(np.zeros((1, 256, 64), np.int8))
+
+
+def test_an_age_is_of_somebody_who_could_be_in_the_population() -> None:
+    """A voice higher than any that was trained with would otherwise be a year old."""
+    bundle = FakeBundle()
+    ages = zip(AGE_TRAITS, (-30.0, 40.0, 140.0), strict=True)
+    traits = dict(bundle.manifest.traits) | {n: TraitInfo(y, 0.0, "identity") for n, y in ages}
+    info = bundle.manifest.models["voice_encoder"]
+    outputs = dict(info.outputs) | dict.fromkeys(AGE_TRAITS, info.outputs["female"])
+
+    def run(features: np.ndarray) -> dict[str, np.ndarray]:
+        found = dict(hear(features))
+        return found | dict.fromkeys(AGE_TRAITS, found["female"])
+
+    model = FakeModel(dataclasses.replace(info, outputs=outputs), run)
+    found = VoiceEncoder(model, traits).encode(np.zeros((1, 256, 64), np.int8)).traits
+    assert found is not None
+    assert (found.age_years, found.age_interval) == (40.0, (4.0, 90.0))
 
 
 def _outputs(bundle: FakeBundle) -> dict[str, TensorInfo]:

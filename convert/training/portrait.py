@@ -17,7 +17,7 @@ from ..population.pictures import TypicalPictures
 from ..recipe import TrainingRecipe
 from .dataset import Dataset
 from .model import Encoders
-from .steps import AGE_PRIOR, REAL_ODDS
+from .steps import AGE_PRIOR
 
 SAVE_EVERY = 500
 SEX_JITTER = 0.08
@@ -128,7 +128,7 @@ def train_latent_head(
     owners = np.concatenate([np.full(len(data.clips_of[p]), p) for p in speakers])
     heard = [encoders.hear(data.codes[clips, version]) for version in (0, 1)]
     voices = unit(np.concatenate([h["embedding"] for h in heard]))
-    told = REAL_ODDS * np.concatenate([h["female"][:, 0] for h in heard])
+    told = np.concatenate([h["female"][:, 0] for h in heard])
     faces = unit(encoders.embed_faces(np.array([data.pictures[p][1] for p in people])))
     embeddings = np.concatenate([voices, faces])
     rows = np.concatenate([owners, owners, people])
