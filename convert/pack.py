@@ -207,5 +207,6 @@ about ethnicity.
 
 The size of an individual body, and age beyond child or adult: the interval given with an age is
 wide because a voice says no more. Elderly is not claimed. A man who speaks as high as a woman, or a
-woman as low as a man, is told with little confidence, and often wrongly.
+woman as low as a man, is told with little confidence, and often wrongly. A woman who speaks very
+high, above 240 Hz, may be taken for a child.
 """

@@ -21,9 +21,9 @@ from .batches import MARGIN
 
 BATCH = 64
 LEARNING_RATE = 1e-3
-# Weight of what the head said before, in standard ages and sizes. On a trial's encoders .03 made
-# portraits fit faces better by one point of 1:2, but drew two of 16 recordings of real adults older
-# than 65; on the shipped ones .1 gained nothing and drew two or three such. No command repeats it.
+# Weight of what the head said before, in standard ages and sizes. With the encoders that ship .1
+# makes portraits fit faces better by one point of 1:2, but draws 11 of 167 recordings of real
+# people (docs/real_voices.md) as older than 65, where .3 draws 2. No command repeats it.
 FAITHFUL = 0.3
 
 
