@@ -12,6 +12,8 @@ Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
 UInt8 = npt.NDArray[np.uint8]
 
+AGE_RANGE = (4.0, 90.0)  # years; of the population, beyond which nothing is heard or drawn
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:

@@ -20,7 +20,7 @@ from edge.manifest import DecisionInfo, ScoreLaw, TensorInfo, TraitInfo, file_in
 from edge.people.cohort import pack_cohort
 from edge.people.person import KINDS
 from edge.pipeline import Ear
-from edge.types import Recording, Utterance
+from edge.types import AGE_RANGE, Recording, Utterance
 from tests.fakes import DIM, SPACE, FakeBundle, FakeModel, hear
 
 
@@ -127,7 +127,7 @@ def test_an_age_is_of_somebody_who_could_be_in_the_population() -> None:
     model = FakeModel(dataclasses.replace(info, outputs=outputs), run)
     found = VoiceEncoder(model, traits).encode(np.zeros((1, 256, 64), np.int8)).traits
     assert found is not None
-    assert (found.age_years, found.age_interval) == (40.0, (4.0, 90.0))
+    assert (found.age_years, found.age_interval) == (40.0, AGE_RANGE)
 
 
 def _outputs(bundle: FakeBundle) -> dict[str, TensorInfo]:

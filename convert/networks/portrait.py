@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.types import Float32
+from edge.types import AGE_RANGE, Float32
 
 from ..population.faces.appearance import CHILD_UNTIL
 
@@ -29,7 +29,6 @@ WIDTH = 160  # of the perceptron that weights them
 
 AGE_AND_SIZE = ("age_hidden", "age", "size")  # layers of the head that do not decide on the sex
 
-DRAWN_YEARS = (4.0, 90.0)  # the renderer knows no other ages
 MIDDLE_AGE, AGE_SCALE = 42.0, 27.0
 SIZE_LIMIT, SIZE_SCALE = 2.2, 1.2  # the size axis is drawn within ± the limit
 RELU6 = 6.0
@@ -155,7 +154,7 @@ def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
 
     embedding = tf.keras.layers.Input((dim,), name="embedding")
     read = head(embedding)
-    youngest, oldest = (float(age) for age in standard_age(np.array(DRAWN_YEARS, np.float32)))
+    youngest, oldest = (float(age) for age in standard_age(np.array(AGE_RANGE, np.float32)))
     age = within(read["age"], youngest, oldest)
     size = within(read["size"], -SIZE_LIMIT / SIZE_SCALE, SIZE_LIMIT / SIZE_SCALE)
     latents = tf.keras.layers.Concatenate()([staircase(read["sex"]), grown(age), age, size])

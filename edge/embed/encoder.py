@@ -10,7 +10,7 @@ import numpy as np
 
 from ..audio.logmel import INPUT_SCALE
 from ..errors import BundleError
-from ..types import Float32, Int8, Traits, UInt8, VoicePrint
+from ..types import AGE_RANGE, Float32, Int8, Traits, UInt8, VoicePrint
 from .quantization import dequantize, quantize
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 AGE_TRAITS = ("age_low", "age_years", "age_high")
-SPEAKERS_YEARS = (4.0, 90.0)  # of the population; beyond, an estimate is extrapolated
 
 
 class VoiceEncoder:
@@ -92,7 +91,7 @@ def _traits(value: Mapping[str, float]) -> Traits | None:
     if not all(name in value for name in AGE_TRAITS):
         return Traits(*told)
     # three outputs of one network may cross by a little
-    low, median, high = sorted(float(np.clip(value[n], *SPEAKERS_YEARS)) for n in AGE_TRAITS)
+    low, median, high = sorted(float(np.clip(value[n], *AGE_RANGE)) for n in AGE_TRAITS)
     return Traits(*told, age_years=median, age_interval=(low, high))
 
 

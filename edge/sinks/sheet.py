@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import StorageError
 from ..face.decoder import CAPTION, HONESTY
 from ..face.gallery import Gallery
-from ..types import Float32, Match, Portrait, Sighting, Traits, UInt8
+from ..types import AGE_RANGE, Float32, Match, Portrait, Sighting, Traits, UInt8
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -30,7 +30,6 @@ SYSTEM_FONTS = ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "FreeSans.ttf")
 LARGEST_THUMBNAIL = 1024  # pixels a side
 F0_RANGE_HZ = (70.0, 400.0)  # from a low man to a high child
 TRACT_RANGE_CM = (9.5, 20.5)
-AGE_RANGE = (4.0, 90.0)  # years
 
 PAPER, CARD, EDGE = "#f4f1ec", "#ffffff", "#e6e1d8"
 INK, SOFT, TRACK, ACCENT = "#22242b", "#6f7380", "#ece8e1", "#3d6b8e"
