@@ -87,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     ablation.add_argument("--out", type=Path, required=True, help="the table to write, .md")
     compare = command("portraits", "compare Speech2Face as published with the shipped portraits")
     compare.add_argument("--out", type=Path, required=True, help="the table to write, .md")
+    shortfall = command("shortfall", "tell where points below the ideal observer are lost; a table")
+    shortfall.add_argument("--out", type=Path, required=True, help="the table to write, .md")
     command("calibrate", "measure what scores mean: when a name may be given, how probable it is")
     pack = command("pack", "write the bundle and its sample gallery")
     build = command("build", "all of the above", geometry=True)
@@ -166,6 +168,10 @@ def _run(args: argparse.Namespace) -> int:
         )
         args.out.write_text(table, "utf-8")
         args.out.with_suffix(".jpg").write_bytes(sheet)
+    elif args.command == "shortfall":
+        from .shortfall import measure_shortfall
+
+        args.out.write_text(measure_shortfall(recipe, args.work), "utf-8")
     elif args.command == "calibrate":
         steps.calibrate_decision(recipe, args.work)
     elif args.command == "pack":
