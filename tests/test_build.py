@@ -180,6 +180,25 @@ def test_speech2face_as_published_is_compared_with_what_ships(work: Path, recipe
     assert sheet.startswith(b"\xff\xd8")  # JPEG
 
 
+def test_the_shortfall_of_trained_encoders_is_told(
+    work: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    """The command writes a row for each quantity, with figures that are shares."""
+    from convert import shortfall
+    from convert.cli import main
+
+    (tmp_path / "small.json").write_text(recipe.json())
+    out = tmp_path / "shortfall.md"
+    given = ["--recipe", str(tmp_path / "small.json"), "--work", str(work), "--out", str(out)]
+    assert main(["shortfall", *given]) == 0
+    rows = [line for line in out.read_text().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 1 + len(shortfall.FACE) + len(shortfall.VOICE) + 3 + 1
+    for row in rows:
+        figures = [float(cell) for cell in row.split("|")[3:-1]]
+        assert len(figures) == 4
+        assert all(0.0 <= figure <= 1.0 for figure in figures)
+
+
 def test_a_crash_of_the_converter_is_one_clear_error(work: Path, tmp_path: Path) -> None:
     from convert.quantize import quantize
     from edge.errors import EarsightError
