@@ -19,24 +19,26 @@ import numpy as np
 from edge.audio.logmel import LogMelSpec
 from edge.types import Float32
 
-from .metrics import Float64, matching_of_scores, unit
+from .ablation import FIGURES
+from .metrics import Float64, correlation, everybody, matching_of_scores, unit
 from .population.law import Person
 from .population.oracle import acoustic_scores
 from .recipe import Recipe
+from .report.protocols import strata
 from .training.dataset import Dataset, load_dataset
 from .training.model import Encoders
 
 RIDGE = 1.0
 SQUARES = 3.0  # weight of the squares beside the embedding itself
 PHOTO = 1  # which photo of each person, as in a report's first draw
-FIGURES = ("v2f_U", "v2f_G", "f2v_U", "f2v_G")
 INTRODUCTION = """# Where the points below the ideal observer are lost
 
 1:2 matching on {people} people of the test split, one photo and all clips of each: v2f voice →
 face, f2v face → voice, U anybody, G one sex. The ideal observer knows what every voice was made
 from and what every face shows. In each row it is told instead what a linear reader finds of one
-quantity in the embedding, so a row loses what the encoder did not see or did not keep; "read" is
-the correlation of what was read with the truth.
+quantity in the embedding and its squares, so a row loses what the encoder did not see or did not
+keep; "read" is the correlation of what was read with the truth. Nobody reads the sex a face shows,
+the sex of whoever was recorded and whether a voice trembles: these it knows in every row.
 
 Made by `earsight-convert shortfall --work WORK --out docs/shortfall.md`.
 
@@ -128,7 +130,8 @@ def table(people: Sequence[Person], read: Mapping[Quantity, Float64]) -> Iterato
     yield _line("everything", "", _figures_of(acoustic_scores(people), people))
     for quantity, values in read.items():
         truth = _scaled(quantity, people)
-        fits = np.corrcoef(truth, np.log(values) if quantity.logarithm else values)[0, 1]
+        found = np.log(values) if quantity.logarithm else values
+        fits = correlation(found, truth, everybody(len(people)))[0]
         scores = _scores(people, {quantity: values})
         yield _line(f"the {quantity.title} as read", f"{fits:.2f}", _figures_of(scores, people))
     for title, some in (("faces", FACE), ("voices", VOICE), ("both", (*FACE, *VOICE))):
@@ -151,12 +154,11 @@ def _scores(people: Sequence[Person], read: Mapping[Quantity, Float64]) -> Float
 
 def _figures_of(scores: Float32, people: Sequence[Person]) -> list[float]:
     """Return `FIGURES` of scores (n, n) of voice i for face j."""
-    male = np.array([person.male for person in people])
-    same_sex = male[:, None] == male[None]
+    beside = strata(people)
     return [
-        matching_of_scores(one_way, allowed)
-        for one_way in (scores, scores.T)
-        for allowed in (None, same_sex)
+        matching_of_scores(asked, beside[stratum])
+        for asked in (scores, scores.T)
+        for stratum in ("U", "G")
     ]
 
 
