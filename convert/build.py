@@ -16,6 +16,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,9 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
 
 def train(recipe: Recipe, work: Path, workers: int) -> None:
     """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
+    from .networks.face import with_adapter
     from .networks.portrait import portrait_decoder
+    from .training.adapter import train_adapter
     from .training.encoders import train_encoders
     from .training.likeness import tune_latent_head
     from .training.model import DIM
@@ -93,11 +96,16 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     tune_latent_head(
         head, draw, encoders.face, embeddings, recipe.training.likeness_steps, recipe.seed
     )
+    decoder = portrait_decoder(head, draw, DIM)
+    face, steps = encoders.face, recipe.training.adapter_steps
+    if steps:
+        face = with_adapter(face, train_adapter(data, encoders, decoder, steps, recipe.seed, law))
     folder = work / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    for model in (encoders.voice, encoders.face, portrait_decoder(head, draw, DIM)):
+    for model in (encoders.voice, face, decoder):
         model.save(folder / f"{model.name}.keras")
-    np.savez(work / "calibration.npz", **_calibration(data, embeddings, recipe))  # type: ignore[arg-type]
+    samples = _calibration(data, embeddings, decoder, recipe)
+    np.savez(work / "calibration.npz", **samples)
 
 
 def train_renderer(recipe: Recipe, work: Path) -> object:
@@ -223,8 +231,11 @@ def law_scores_of(data: Dataset, work: Path, workers: int) -> Float32:
     return law_scores(pairs, work / "law_scores.npz", workers)
 
 
-def _calibration(data: Dataset, embeddings: object, recipe: Recipe) -> dict[str, object]:
-    """Return samples of the training split for each model's quantizer."""
+def _calibration(
+    data: Dataset, embeddings: Float32, decoder: Any, recipe: Recipe
+) -> dict[str, Float32]:
+    """Return samples of the training split for each model's quantizer, one face in four drawn."""
+    from .training.adapter import framed_portraits
     from .training.batches import face_batch
 
     rng = np.random.default_rng([recipe.seed, 61])
@@ -234,11 +245,13 @@ def _calibration(data: Dataset, embeddings: object, recipe: Recipe) -> dict[str,
     codes = data.codes[rows, versions, ..., None].astype(np.float32) / 32.0
     # both ends of the code range, so that the input's scale comes out as exactly 1/32
     codes[0, 0, 0], codes[0, 0, 1] = -128 / 32, 127 / 32
-    embedded = np.asarray(embeddings)
+    photos = face_batch(data, people, rng)
+    embedded = embeddings[rng.choice(len(embeddings), recipe.calibration)]
+    drawn = framed_portraits(decoder, embedded[::4])
     return {
         "voice_encoder": codes,
-        "face_encoder": face_batch(data, people, rng),
-        "portrait_decoder": embedded[rng.choice(len(embedded), recipe.calibration)],
+        "face_encoder": np.concatenate([photos[len(drawn) :], drawn]),
+        "portrait_decoder": embedded,
     }
 
 

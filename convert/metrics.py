@@ -205,6 +205,11 @@ def mean_cosine(a: Float32, b: Float32) -> float:
     return float((unit(a) * unit(b)).sum(axis=-1).mean())
 
 
+def to_pixels(images: Float32) -> UInt8:
+    """Turn real images 0..1 to 8 bits."""
+    return np.asarray(np.rint(np.clip(images, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
 def psnr_db(a: UInt8, b: UInt8) -> npt.NDArray[np.float64]:
     """Return the peak signal-to-noise ratio of each picture pair (n, h, w, 3), dB, at most 99."""
     error = ((a.astype(np.float64) - b.astype(np.float64)) ** 2).mean(axis=(1, 2, 3))

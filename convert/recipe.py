@@ -45,6 +45,7 @@ class TrainingRecipe:
     latent_steps: int  # embedding → what the portrait shows
     renderer_steps: int
     likeness_steps: int  # in which portraits are shown to the face encoder; 0: none
+    adapter_steps: int  # in which the face encoder is taught what portraits are; 0: it is not
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from .metrics import (
     mean_cosine,
     psnr_db,
     sharpness,
+    to_pixels,
     unit,
 )
 from .population.law import Person
@@ -164,11 +165,6 @@ def check_gates(figures: Mapping[str, float], gates: GatesRecipe) -> None:
     missed = failures(figures, gates)
     if missed:
         raise EarsightError("gates not reached: " + "; ".join(missed))
-
-
-def to_pixels(images: Float32) -> UInt8:
-    """Turn real images 0..1 to 8 bits."""
-    return np.asarray(np.rint(np.clip(images, 0.0, 1.0) * 255.0), dtype=np.uint8)
 
 
 def _look(backend: Backend, tests: TestSet, queries: Float32) -> Look:

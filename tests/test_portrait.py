@@ -1,4 +1,9 @@
-"""The portrait's hair: one of three for a sex, of a child or not, and never two mixed."""
+"""The portrait's hair: one of three for a sex, of a child or not, and never two mixed.
+
+And that the face encoder learns to see in a portrait the voice that was drawn.
+"""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow", reason="the [convert] extra is not installed")
 
 from convert.metrics import unit  # noqa: E402
-from convert.networks.face import SIZE  # noqa: E402
+from convert.networks.face import FEATURES, SIZE, with_adapter  # noqa: E402
 from convert.networks.portrait import (  # noqa: E402
     ANDROGYNOUS,
     LATENTS,
@@ -18,6 +23,7 @@ from convert.networks.portrait import (  # noqa: E402
     within,
 )
 from convert.population.faces.appearance import CHILD_UNTIL  # noqa: E402
+from convert.training.adapter import train_adapter  # noqa: E402
 from convert.training.batches import centre_crop  # noqa: E402
 from convert.training.likeness import tune_latent_head  # noqa: E402
 
@@ -59,7 +65,9 @@ def a_face_encoder() -> object:
     """A linear one: what it makes of a picture's rough brightness."""
     layers = tf.keras.layers
     image = layers.Input((SIZE, SIZE, 3))
-    rough = layers.Flatten()(layers.AveragePooling2D(28)(layers.Rescaling(1.0, -0.5)(image)))
+    rough = layers.Flatten(name=FEATURES)(
+        layers.AveragePooling2D(28)(layers.Rescaling(1.0, -0.5)(image))
+    )
     return tf.keras.Model(image, {"embedding": layers.Dense(DIM, use_bias=False)(rough)})
 
 
@@ -95,3 +103,36 @@ def test_tuned_portraits_are_seen_as_the_voice_and_keep_their_sex() -> None:
     assert likeness() > before + 0.05
     np.testing.assert_array_equal(head(voices)["sex"], said["sex"])
     assert np.abs(head(voices)["age"] - said["age"]).max() > 0.0
+
+
+def test_the_adapter_sees_the_voice_in_portraits_and_leaves_photos_alone() -> None:
+    tf.keras.utils.set_random_seed(5)
+    rng = np.random.default_rng(5)
+    people = 40
+    voices = unit(rng.normal(size=(people, DIM)).astype(np.float32))
+    photos = rng.integers(0, 256, (people, 2, 4, 4, 3)).repeat(32, axis=2).repeat(32, axis=3)
+    photos = photos.astype(np.uint8)
+    face = a_face_encoder()
+    encoders = SimpleNamespace(
+        face=face, scale=tf.constant(1.0), embed_voices=lambda codes: voices[codes[:, 0]]
+    )
+    data = SimpleNamespace(
+        rows=lambda kind, split: np.arange(people if kind == "paired" else 0),
+        clips_of=[np.array([i]) for i in range(people)],
+        codes=np.arange(people)[:, None, None].repeat(2, axis=1),
+        pictures=list(photos), people=(), labels=SimpleNamespace(female=np.zeros(people)),
+    )  # fmt: skip
+    decoder = portrait_decoder(latent_head(DIM), a_renderer(rng), DIM)
+
+    def seen(by: object, pictures: np.ndarray) -> np.ndarray:
+        return unit(np.asarray(by(centre_crop(pictures))["embedding"]))
+
+    drawn = (np.asarray(decoder(voices)["portrait"]).clip(0, 1) * 255).round().astype(np.uint8)
+    untaught = with_adapter(face, train_adapter(data, encoders, decoder, 0, 5))
+    for pictures in (photos[:, 0], drawn):
+        np.testing.assert_allclose(seen(untaught, pictures), seen(face, pictures), atol=1e-6)
+    taught = with_adapter(face, train_adapter(data, encoders, decoder, 400, 5))
+    before = (seen(face, drawn) * voices).sum(axis=1).mean()
+    assert (seen(taught, drawn) * voices).sum(axis=1).mean() > before + 0.3
+    unmoved = (seen(taught, photos[:, 0]) * seen(face, photos[:, 0])).sum(axis=1)
+    assert np.median(unmoved) > 0.98  # twelve rough features do not tell all from a portrait

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.types import Float32, UInt8
+from edge.types import Float32
 
-from ..metrics import psnr_db, unit
+from ..metrics import psnr_db, to_pixels, unit
 
 
 def figures_of(wanted: dict[str, Float32], found: dict[str, Float32]) -> dict[str, float]:
@@ -24,8 +24,3 @@ def run_float(network: Any, inputs: Float32) -> dict[str, Float32]:
     """Run a Keras network on real inputs (n, ...), one by one as a device does."""
     rows = [network(inputs[i : i + 1], training=False) for i in range(len(inputs))]
     return {name: np.concatenate([np.asarray(row[name]) for row in rows]) for name in rows[0]}
-
-
-def to_pixels(images: Float32) -> UInt8:
-    """Turn real images 0..1 to 8 bits."""
-    return np.asarray(np.rint(np.clip(images, 0.0, 1.0) * 255.0), dtype=np.uint8)

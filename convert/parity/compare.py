@@ -15,8 +15,9 @@ from ..backends import run_int8
 from ..checkpoints.layouts import Layout, Part
 from ..complexity import macs, parameters
 from ..importing.converting import model_info, to_int8
-from ..importing.measuring import figures_of, run_float, to_pixels
+from ..importing.measuring import figures_of, run_float
 from ..importing.steps import Options, Source, load_parts, samples_of
+from ..metrics import to_pixels
 from ..report.layers import LayerError, layer_errors
 from .originals import LayerDistance, distances, load_original
 from .separation import Labelled, Separation, labelled_faces, labelled_voices, separation

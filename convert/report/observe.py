@@ -11,10 +11,10 @@ from edge.audio.logmel import INPUT_SCALE, LogMelSpec, features
 from edge.types import Float32, Int8, UInt8
 
 from ..backends import Backend
-from ..metrics import Index, unit
+from ..metrics import Index, to_pixels, unit
 from ..parallel import each
 from ..training.batches import centre_crop
-from ..verify import DRAWS, to_pixels
+from ..verify import DRAWS
 from .degrade import CONDITIONS, RATE
 from .people import HeardAndSeen, Int16
 

@@ -95,15 +95,19 @@ def matched(
 ) -> dict[str, dict[str, Estimate]]:
     """Return 1:2 matching against true faces, of the voices and of the portraits drawn from them.
 
-    Both ask for the same photos; the portrait is seen by the face encoder, as any face.
+    Both ask for the same photos; the portrait is seen by the bundle's face encoder, which was
+    taught what portraits are (training/adapter.py). `difference`, with an interval of its own, is
+    the portrait's figure less the voice's.
     """
-    kinds = {"voice": seen.voices[DRAWN_FROM].embedding, "portrait": seen.portrait_faces}
-    found: dict[str, dict[str, Estimate]] = {}
-    for kind, queries in kinds.items():
-        for stratum, beside in allowed.items():
-            values = [matching(queries @ f.T, beside, (2,), weights)[0] for f in seen.faces]
-            estimated = estimate(np.mean(values, axis=0), queries_counted(beside, 2))
-            found.setdefault(kind, {})[stratum] = estimated
+    found: dict[str, dict[str, Estimate]] = {"voice": {}, "portrait": {}, "difference": {}}
+    for stratum, beside in allowed.items():
+        voice, portrait = (
+            np.mean([matching(q @ f.T, beside, (2,), weights)[0] for f in seen.faces], axis=0)
+            for q in (seen.voices[DRAWN_FROM].embedding, seen.portrait_faces)
+        )
+        values = {"voice": voice, "portrait": portrait, "difference": portrait - voice}
+        for kind, resampled in values.items():
+            found[kind][stratum] = estimate(resampled, queries_counted(beside, 2))
     return found
 
 

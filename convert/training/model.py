@@ -75,8 +75,13 @@ class Encoders:
 
     def embed_faces(self, pictures: Any) -> Float32:
         """Return raw embeddings (n, d) of pictures (n, 128, 128, 3) uint8."""
-        parts = [
-            self.face(centre_crop(pictures[i : i + BATCH]), training=False)
-            for i in range(0, len(pictures), BATCH)
-        ]
-        return np.concatenate([np.asarray(p["embedding"]) for p in parts])
+        return embed_pictures(self.face, pictures)
+
+
+def embed_pictures(face: Any, pictures: Any) -> Float32:
+    """Return what a face encoder makes (n, d) of pictures (n, 128, 128, 3) uint8."""
+    parts = [
+        face(centre_crop(pictures[i : i + BATCH]), training=False)
+        for i in range(0, len(pictures), BATCH)
+    ]
+    return np.concatenate([np.asarray(p["embedding"]) for p in parts])
