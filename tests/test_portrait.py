@@ -110,7 +110,8 @@ def test_the_adapter_sees_the_voice_in_portraits_and_leaves_photos_alone() -> No
     rng = np.random.default_rng(5)
     people = 40
     voices = unit(rng.normal(size=(people, DIM)).astype(np.float32))
-    photos = rng.integers(0, 256, (people, 2, 4, 4, 3)).repeat(32, axis=2).repeat(32, axis=3)
+    # darker than portraits, so that rough features tell one from the other
+    photos = rng.integers(0, 90, (people, 2, 4, 4, 3)).repeat(32, axis=2).repeat(32, axis=3)
     photos = photos.astype(np.uint8)
     face = a_face_encoder()
     encoders = SimpleNamespace(
@@ -135,4 +136,4 @@ def test_the_adapter_sees_the_voice_in_portraits_and_leaves_photos_alone() -> No
     before = (seen(face, drawn) * voices).sum(axis=1).mean()
     assert (seen(taught, drawn) * voices).sum(axis=1).mean() > before + 0.3
     unmoved = (seen(taught, photos[:, 0]) * seen(face, photos[:, 0])).sum(axis=1)
-    assert np.median(unmoved) > 0.98  # twelve rough features do not tell all from a portrait
+    assert unmoved.mean() > 0.98
