@@ -80,6 +80,11 @@ NAMES = {
         "Lena",
     ],
 }
+TAUGHT = (
+    " The face encoder was also taught the portraits that the decoder draws of the\n"
+    "training voices: it takes one for the voices that are drawn like it, "
+    "not for somebody of that age."
+)
 
 
 def pack(
@@ -181,8 +186,7 @@ no photograph of anybody. Voices start from espeak-ng, flite and festival, whose
 part cut from recordings; many of those that train start from words that thirty people recorded for
 free programs for children (tuxpaint, ktuberling, klettres, fillets-ng). All are reshaped with
 WORLD: none is anybody's. People, and the voices they start from, are disjoint between training,
-validation and test. The face encoder was also taught the portraits that the decoder draws of the
-training voices: it takes one for the voices that are drawn like it, not for somebody of that age.
+validation and test.{TAUGHT if recipe.training.adapter_steps else ""}
 
 ## What it measures
 

@@ -95,9 +95,9 @@ def matched(
 ) -> dict[str, dict[str, Estimate]]:
     """Return 1:2 matching against true faces, of the voices and of the portraits drawn from them.
 
-    Both ask for the same photos; the portrait is seen by the bundle's face encoder, which was
-    taught what portraits are (training/adapter.py). `difference`, with an interval of its own, is
-    the portrait's figure less the voice's.
+    Both ask for the same photos; the portrait is seen by the bundle's face encoder, which may have
+    been taught what portraits are (training/adapter.py). `difference`, with an interval of its own,
+    is the portrait's figure less the voice's.
     """
     found: dict[str, dict[str, Estimate]] = {"voice": {}, "portrait": {}, "difference": {}}
     for stratum, beside in allowed.items():
