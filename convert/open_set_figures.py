@@ -15,6 +15,7 @@ from .calibration import DRAWN, GALLERIES, Population
 from .open_set import detection, run_trials
 
 SIZES = (10, 100, 1000)
+GALLERY_SPAN = (0.05, 0.95)
 CURVE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -26,6 +27,7 @@ class OpenSetFigure:
     people: int  # in the gallery
     asked: float  # false-match rate
     false_rate: float  # measured: utterances of unknown speakers that are named
+    gallery_rates: tuple[float, float]  # the same in single galleries: 5th and 95th percentile
     detection: float  # utterances of known speakers that are named rightly
     mistaken: float  # utterances of known speakers that are given another's name
     right: float  # of known speakers the best match is right, named or not
@@ -50,14 +52,22 @@ def open_set_figures(
 
 def table(figures: list[OpenSetFigure]) -> Iterator[str]:
     """Yield a Markdown table."""
-    titles = ("enrolled by", "gallery", "unknown named", "known named", "wrongly", "best is right")
+    titles = (
+        "enrolled by", "gallery", "unknown named", "in one gallery", "known named", "wrongly",
+        "best is right",
+    )  # fmt: skip
     yield f"| {' | '.join(titles)} |"
     yield "|---" * len(titles) + "|"
     for figure in figures:
         yield (
             f"| {figure.kind} | {figure.people} | {figure.false_rate:.2%} "
+            f"| {_span(figure.gallery_rates)} "
             f"| {figure.detection:.1%} | {figure.mistaken:.1%} | {figure.right:.1%} |"
         )
+
+
+def _span(rates: tuple[float, float]) -> str:
+    return " to ".join(f"{rate:.1%}" for rate in rates)
 
 
 def _figures(
@@ -76,11 +86,14 @@ def _figures(
         unknown, known = evidence(trials.unknown, angles), evidence(trials.known, angles)
         named = known >= line.asked
         rates = detection(unknown, known, trials.right, CURVE)
+        false_names = unknown >= line.asked
+        low, high = np.quantile(false_names.mean(axis=1), GALLERY_SPAN)
         yield OpenSetFigure(
             kind,
             size,
             asked,
-            float((unknown >= line.asked).mean()),
+            float(false_names.mean()),
+            (float(low), float(high)),
             float((trials.right & named).mean()),
             float((~trials.right & named).mean()),
             float(trials.right.mean()),

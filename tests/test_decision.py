@@ -138,6 +138,8 @@ def test_other_rates_are_kept_too(rate: float) -> None:
     assert [(f.kind, f.people) for f in figures] == [(k, n) for k in KINDS for n in (10, 100, 1000)]
     for figure in figures:
         assert 0.4 * rate <= figure.false_rate <= 1.8 * rate, figure
+        low, high = figure.gallery_rates
+        assert low < figure.false_rate < high  # galleries differ, and none is like all together
         assert figure.detection + figure.mistaken <= 1
         assert figure.detection <= figure.right
     assert len(list(table(figures))) == 2 + len(figures)

@@ -228,6 +228,8 @@ def test_known_and_unknown_speakers_are_named_as_a_device_does(
     assert found["utterances"] == 2 * found["speakers"]  # the other clip enrols; clean and in noise
     assert [(row["kind"], row["people"]) for row in found["rows"]] == [("photo", 10), ("voice", 10)]
     for row in found["rows"]:
+        low, high = row["gallery_rates"]
+        assert 0 <= low <= high <= 1
         assert 0 <= row["false_rate"] <= 1
         assert row["detection"] <= row["right"]
         alarms, detected = zip(*row["curve"], strict=True)
