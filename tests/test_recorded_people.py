@@ -14,8 +14,9 @@ from edge.errors import EarsightError
 from edge.types import Traits
 
 from . import recorded_people as module
-from .measure_real_voices import HeardPerson, report
+from .measure_real_voices import HeardPerson, by_formants, report
 from .recorded_people import SAMPLE_RATE, RecordedPerson, recorded_people, write_speech
+from .vowel import vowel
 
 
 def tone(seconds: float, hz: float, level: float = 0.3) -> np.ndarray:
@@ -73,7 +74,7 @@ def people() -> Iterator[HeardPerson]:
     def heard(*female: float, child: float = 0.1, age: float | None = 40.0) -> tuple[Traits, ...]:
         return tuple(Traits(p, child, 150.0, 15.0, age_years=age) for p in female)
 
-    yield HeardPerson("right", True, heard(0.9, 0.4, 0.9))
+    yield HeardPerson("right", True, heard(0.9, 0.4, 0.9), heard(0.3, age=None))
     yield HeardPerson("wrong", False, heard(0.9, 0.6))
     yield HeardPerson("young", None, heard(0.6, 0.6, child=0.8, age=None))
     yield HeardPerson("old", False, heard(0.1, age=70.0))
@@ -90,3 +91,30 @@ def test_the_page_counts_people_and_recordings() -> None:
     assert cells[5:] == ["1 of 4", "1 of 4"]
     assert any(line.startswith("| wrong | man | 2 | 0.75 (wrong) | 0.10 | 40 |") for line in page)
     assert any(line.startswith("| young | ? | 2 | 0.60 | 0.80 | child |") for line in page)
+    formants = next(line for line in page if line.startswith("| everybody, by formants "))
+    cells = [cell.strip() for cell in formants.strip("|").split("|")]
+    assert cells[1:4] + cells[5:] == ["0 of 1", "0 of 1", "0", "0 of 1", "–"]
+    row = next(line for line in page if line.startswith("| right "))
+    assert row.endswith("| 0.30 | 0.10 | 150 Hz | 15.0 cm |")
+    assert next(line for line in page if line.startswith("| old ")).endswith("| – | – | – | – |")
+
+
+def test_formants_of_a_whole_recording_tell_sex_and_childhood(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soxr = pytest.importorskip("soxr")
+    pytest.importorskip("pyworld")
+    hiss = np.random.default_rng(2).normal(0, 3e-3, 4 * SAMPLE_RATE)
+    heard = []
+    for length_cm, f0_hz in ((17.5, 110.0), (14.8, 210.0)):
+        soundfile.write(tmp_path / "whole.wav", vowel(length_cm, f0_hz, 4.0) + hiss, SAMPLE_RATE)
+        traits = by_formants(tmp_path / "whole.wav")
+        assert traits is not None
+        assert traits.vocal_tract_cm == pytest.approx(length_cm, rel=0.03)
+        heard.append((round(traits.female), round(traits.child)))
+    assert heard == [(0, 0), (1, 0)]
+    narrow = soxr.resample(vowel(17.5, 110.0), SAMPLE_RATE, 8000)
+    telephone = soxr.resample(narrow, 8000, SAMPLE_RATE)
+    soundfile.write(tmp_path / "telephone.wav", telephone, SAMPLE_RATE)
+    soundfile.write(tmp_path / "short.wav", (vowel(17.5, 110.0, 4.0) + hiss)[:1600], SAMPLE_RATE)
+    assert by_formants(tmp_path / "telephone.wav") is None
+    assert by_formants(tmp_path / "short.wav") is None
