@@ -29,9 +29,9 @@ from .model import BATCH, Encoders
 
 PHOTOS = 3  # augmented photos of everybody whose face is known
 PAIRS, STRANGERS = 128, 64  # portraits with a photo each, and other photos, per step
-# Weight of a photo that moves, in cosine; a portrait away from its voice weighs 1. At 3 one in a
-# hundred moves, towards the voices: among 1,000 people 2.4 % of unknown voices are named where 1 %
-# are asked, at 30 1.6 % (docs/people.md). No command repeats the figures of 3.
+# Weight of a photo that moves, in cosine; a portrait away from its voice weighs 1. At 3 one photo
+# in a hundred moves by more than .01, towards all voices, at 30 one in two thousand (measured once,
+# no command repeats it).
 SILENCE = 30.0
 LEARNING_RATE = 1e-3
 
