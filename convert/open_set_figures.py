@@ -15,7 +15,7 @@ from .calibration import DRAWN, GALLERIES, Population
 from .open_set import detection, run_trials
 
 SIZES = (10, 100, 1000)
-GALLERY_SPAN = (0.05, 0.95)
+GALLERY_SPAN = (0.05, 0.95)  # nine galleries in ten
 CURVE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,6 +144,13 @@ def summary(title: str, people: list[HeardPerson]) -> str:
     )
 
 
+def summaries(title: str, people: list[HeardPerson]) -> Iterator[str]:
+    """Yield the row of a set, and that of its members whose formants were measured."""
+    yield summary(title, people)
+    if measured := [person.by_formants() for person in people if person.measured]:
+        yield summary(f"{title}, by formants", measured)
+
+
 def row(person: HeardPerson) -> str:
     """Return one row of the table of people."""
     sex = {True: "woman", False: "man", None: "?"}[person.female]
@@ -171,14 +178,7 @@ def report(sets: Mapping[str, list[HeardPerson]]) -> str:
         "| | sex of people right | of recordings | wrong by more than 80 % | calibration error "
         "| taken for a child | older than 65 |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(
-            line
-            for title, people in sets.items()
-            for line in (
-                summary(title, people),
-                summary(f"{title}, by formants", [p.by_formants() for p in people if p.measured]),
-            )
-        ),
+        *(line for title, people in sets.items() for line in summaries(title, people)),
         "",
         "| person | sex | recordings | P(woman) | P(child) | years | F0 | vocal tract "
         "| by formants: P(woman) | P(child) | F0 | vocal tract |",
