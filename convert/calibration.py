@@ -38,7 +38,7 @@ NEAREST = 3  # of them
 DRAWN = 4000  # strangers compared with each utterance, at least, over all galleries of a size
 # Of a size, at least. A few faces are near to many voices, so that galleries of photos differ: with
 # 20 of 1,000 people the rate on the test split was .3 to 1.6 %, as they were drawn, with 200 it is
-# .7 to 1 %.
+# .7 to 1 % (measured once, no command repeats it).
 GALLERIES = 200
 SPARE = 1.1  # times as many strangers as the largest gallery has
 VERSIONS = 2  # of each clip: the clean one and one augmented

@@ -64,7 +64,7 @@ class HeardPerson:
     name: str
     female: bool | None  # None: not known
     traits: tuple[Traits, ...]  # as the bundle hears them
-    measured: tuple[Traits, ...] = ()  # as `by_formants` does; of recordings it can measure
+    measured: tuple[Traits, ...] = ()  # `from_formants`, of recordings that it can measure
 
     def by_formants(self) -> HeardPerson:
         """Return the same person with what was measured for what was heard."""
@@ -77,12 +77,12 @@ class HeardPerson:
         return float(np.mean(known)) if known else float("nan")
 
 
-def by_formants(path: Path) -> Traits | None:
+def from_formants(path: Path) -> Traits | None:
     """Return what the law says of F0 and formants as `vocal_tract` measures them.
 
-    Both are taken for exact, and nothing else is known: the observer whom the voice encoder's sex
-    and childhood are learnt from. None where too little is voiced, or the recording ends before the
-    highest formants do, as a telephone's.
+    Both are taken for exact, and nothing else is known: so is the sex of decorrelated voices told
+    to the voice encoder. None where too little is voiced, or the recording ends before the highest
+    formants do, as a telephone's.
     """
     samples = read_speech(path)
     power = np.abs(np.fft.rfft(samples)) ** 2
@@ -113,7 +113,7 @@ def listen(bundle: Bundle, folder: Path, sexes: Mapping[str, bool | None]) -> li
         next((folder / voices.names[owner]).rglob(file))
         for file, owner in zip(voices.source, voices.speaker, strict=True)
     ]
-    measured = [by_formants(path) for path in paths]
+    measured = [from_formants(path) for path in paths]
 
     def of(place: int, found: Sequence[Traits | None]) -> tuple[Traits, ...]:
         return tuple(t for t, own in zip(found, voices.speaker, strict=True) if own == place and t)
@@ -157,9 +157,9 @@ def row(person: HeardPerson) -> str:
     wrong = person.female is not None and (person.mean("female") > 0.5) != person.female
     age = person.mean("age_years")
     told = person.by_formants()
-    by_formants = "– | – | – | –"
+    beside = "– | – | – | –"
     if told.traits:
-        by_formants = (
+        beside = (
             f"{told.mean('female'):.2f} | {told.mean('child'):.2f} "
             f"| {told.mean('f0_hz'):.0f} Hz | {told.mean('vocal_tract_cm'):.1f} cm"
         )
@@ -167,7 +167,7 @@ def row(person: HeardPerson) -> str:
         f"| {person.name} | {sex} | {len(person.traits)} "
         f"| {person.mean('female'):.2f}{' (wrong)' if wrong else ''} | {person.mean('child'):.2f} "
         f"| {'child' if np.isnan(age) else f'{age:.0f}'} | {person.mean('f0_hz'):.0f} Hz "
-        f"| {person.mean('vocal_tract_cm'):.1f} cm | {by_formants} |"
+        f"| {person.mean('vocal_tract_cm'):.1f} cm | {beside} |"
     )
 
 

@@ -14,7 +14,7 @@ from edge.errors import EarsightError
 from edge.types import Traits
 
 from . import recorded_people as module
-from .measure_real_voices import HeardPerson, by_formants, report
+from .measure_real_voices import HeardPerson, from_formants, report
 from .recorded_people import SAMPLE_RATE, RecordedPerson, recorded_people, write_speech
 from .vowel import vowel
 
@@ -107,7 +107,7 @@ def test_formants_of_a_whole_recording_tell_sex_and_childhood(tmp_path: Path) ->
     heard = []
     for length_cm, f0_hz in ((17.5, 110.0), (14.8, 210.0)):
         soundfile.write(tmp_path / "whole.wav", vowel(length_cm, f0_hz, 4.0) + hiss, SAMPLE_RATE)
-        traits = by_formants(tmp_path / "whole.wav")
+        traits = from_formants(tmp_path / "whole.wav")
         assert traits is not None
         assert traits.vocal_tract_cm == pytest.approx(length_cm, rel=0.03)
         heard.append((round(traits.female), round(traits.child)))
@@ -116,5 +116,5 @@ def test_formants_of_a_whole_recording_tell_sex_and_childhood(tmp_path: Path) ->
     telephone = soxr.resample(narrow, 8000, SAMPLE_RATE)
     soundfile.write(tmp_path / "telephone.wav", telephone, SAMPLE_RATE)
     soundfile.write(tmp_path / "short.wav", (vowel(17.5, 110.0, 4.0) + hiss)[:1600], SAMPLE_RATE)
-    assert by_formants(tmp_path / "telephone.wav") is None
-    assert by_formants(tmp_path / "short.wav") is None
+    assert from_formants(tmp_path / "telephone.wav") is None
+    assert from_formants(tmp_path / "short.wav") is None

@@ -11,9 +11,8 @@ def vowel(length_cm: float, f0_hz: float, seconds: float = 4.2) -> np.ndarray:
     """Return the neutral vowel of a uniform tube at 16 kHz: pulses through five resonances."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     cycles = np.cumsum(f0_hz * 2 ** (np.sin(2 * np.pi * 0.7 * time) / 12)) / SAMPLE_RATE
-    sound = np.diff(np.floor(cycles), prepend=0.0) + np.random.default_rng(0).normal(
-        0, 1e-4, len(time)
-    )
+    breath = np.random.default_rng(0).normal(0, 1e-4, len(time))
+    sound = np.diff(np.floor(cycles), prepend=0.0) + breath
     spectrum = np.fft.rfft(sound)
     z = np.exp(-2j * np.pi * np.fft.rfftfreq(len(sound)))
     for k in range(1, 6):
