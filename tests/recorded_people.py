@@ -1,11 +1,12 @@
 """People recorded for Debian's programs whom no network heard: real voices to measure a bundle on.
 
-Each program's sounds in one language were spoken by one person, a word or a name per file; four
-women read telephone prompts at 8 kHz. Several words, a short gap between them, make a recording as
-long as an utterance.
+Each program's sounds in one language were spoken by one person, a word or a name per file; five
+women and a man read telephone prompts at 8 kHz. Several words, a short gap between them, make a
+recording as long as an utterance.
 
 A speaker model trained on real people (x-vector, docs/parity.md) finds nobody here more like one of
-`RECORDED_VOICES`, who are trained with, than .66. Their sex is nowhere written down: it is what F0
+`RECORDED_VOICES`, who are trained with, than .66. The sex of kajongg's and asterisk's people is
+what names of files, and of who spoke, say. Of the others it is nowhere written down: it is what F0
 and a published classifier of real voices, inaSpeechSegmenter, agree on, else "?". Measured once, no
 command repeats it.
 """
@@ -61,6 +62,13 @@ asterisk-core-sounds-en-wav | asterisk/sounds/en_US_f_Allison | en f *.wav
 asterisk-core-sounds-fr-wav | asterisk/sounds/fr_CA_f_June | fr f *.wav
 asterisk-core-sounds-ru-wav | asterisk/sounds/ru_RU_f_IvrvoiceRU | ru f *.wav
 asterisk-prompt-it-menardi-wav | asterisk/sounds/it_IT_f_Menardi | it f *.wav
+asterisk-core-sounds-it-wav | asterisk/sounds/it_IT_m_Carlo | it_Carlo m *.wav
+asterisk-prompt-fr-armelle | asterisk/sounds/fr | fr_Armelle f *.gsm
+kajongg | kajongg/voices/de | de_1 f female1/*.ogg
+kajongg | kajongg/voices/de | de_2 f female2/*.ogg
+kajongg | kajongg/voices/de | de_3 m male1/*.ogg
+kajongg | kajongg/voices/de | de_4 m male2/*.ogg
+kajongg | kajongg/voices | en_4 m male2/*.ogg
 """
 
 
