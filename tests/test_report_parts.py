@@ -121,9 +121,19 @@ def test_calibrated_and_overconfident_probabilities() -> None:
     found = reliability(p, true, speaker, resamples(200))
     assert found["ece"].value < 0.03
     assert found["ece"].n == 200
+    assert found["confidence_ece"].value < 0.03
     assert sum(b["count"] for b in found["bins"]) == 4000
     sure = reliability(np.where(true, 0.99, 0.5), true, speaker, resamples(200))
     assert sure["ece"].value == pytest.approx(0.5 * (~true).mean() + 0.01 * true.mean(), abs=1e-6)
+
+
+def test_calibration_of_a_probability_and_of_the_confidence_in_what_it_says() -> None:
+    alike = reliability(np.full(4, 0.7), np.arange(4) > 0, np.arange(4), resamples(4))
+    assert alike["ece"].value == alike["confidence_ece"].value == pytest.approx(0.75 - 0.7)
+    # a woman taken for a man and one taken for a woman: one of two is right at .7
+    mixed = reliability(np.array([0.3, 0.7]), np.array([True, True]), np.arange(2), resamples(2))
+    assert mixed["ece"].value == pytest.approx((0.7 + 0.3) / 2)
+    assert mixed["confidence_ece"].value == pytest.approx(0.7 - 0.5)
 
 
 def test_links_are_undone() -> None:

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: reliability curve and expected calibration error."""
+"""Whether a probability means what it says: reliability curve, expected calibration errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ def probability(trait: TraitInfo, output: Float32) -> Float64:
 
 
 def reliability(p: Float64, true: Bool, speaker: Index, weights: Float64) -> dict[str, Any]:
-    """Return the reliability curve and the expected calibration error (Guo et al. 2017).
+    """Return the reliability curve and two expected calibration errors, over `BINS` even bins.
+
+    "ece" is that of the probability itself, as the curve shows it (Naeini et al. 2015).
+    "confidence_ece" is that of the confidence in what is said: how often the likelier of event and
+    no event is true, against the probability given to it (Guo et al. 2017).
 
     Args:
         p: (m,) probabilities.
@@ -39,14 +43,12 @@ def reliability(p: Float64, true: Bool, speaker: Index, weights: Float64) -> dic
         speaker: (m,) who each belongs to, 0 .. n - 1.
         weights: (b, n) resamples of speakers.
     """
-    place = np.minimum((p * BINS).astype(int), BINS - 1)
-    inside = place[None] == np.arange(BINS)[:, None]  # (bins, m)
-    counts = weights[:, speaker] @ inside.T.astype(np.float64)
-    said = weights[:, speaker] @ (inside * p).T
-    happened = weights[:, speaker] @ (inside * true).T
-    error = np.abs(said - happened).sum(axis=1) / counts.sum(axis=1).clip(1e-12)
+    counts, said, happened = _binned(p, true, weights[:, speaker])
+    confident = _binned(np.maximum(p, 1.0 - p), (p > 0.5) == true, weights[:, speaker])
+    n = len(np.unique(speaker))
     return {
-        "ece": estimate(error, len(np.unique(speaker))),
+        "ece": estimate(_error(counts, said, happened), n),
+        "confidence_ece": estimate(_error(*confident), n),
         "bins": [
             {
                 "said": float(said[0, k] / counts[0, k]),
@@ -57,3 +59,16 @@ def reliability(p: Float64, true: Bool, speaker: Index, weights: Float64) -> dic
             if counts[0, k]
         ],
     }
+
+
+def _binned(p: Float64, true: Bool, weights: Float64) -> tuple[Float64, Float64, Float64]:
+    """Return weight, sum of probabilities and sum of events in each bin, each (b, BINS)."""
+    place = np.minimum((p * BINS).astype(int), BINS - 1)
+    inside = place[None] == np.arange(BINS)[:, None]  # (bins, m)
+    counts = weights @ inside.T.astype(np.float64)
+    return counts, weights @ (inside * p).T, weights @ (inside * true).T
+
+
+def _error(counts: Float64, said: Float64, happened: Float64) -> Float64:
+    """Return the expected calibration error of each resample, (b,)."""
+    return np.asarray(np.abs(said - happened).sum(axis=1) / counts.sum(axis=1).clip(1e-12))
