@@ -53,15 +53,14 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
     from .population.voices.base_voices import RECORDED_VOICES
     from .population.voices.clips import render_clips
     from .population.voices.pace import heard_base
+    from .population.voices.resampled import draw_resampled
     from .population.voices.splits import allowed_voices, split_voices
     from .population.voices.tts import RECORDED, speak_base
 
     wanted = recipe.population
     people = draw_people(wanted, recipe.seed)
-    save_people(people, work / "people.jsonl")
     seen = [p for p in people if p.kind == "paired"]
     strangers = [p for p in people if p.kind == "face_only"]
-    speakers = [p for p in people if p.kind != "face_only"]
     pictures.render_people(seen, wanted.photos, work / "faces", geometry, workers)
     pictures.render_people(strangers, 1, work / "faces_only", geometry, workers)
     pictures.render_typical(wanted.typical, recipe.seed, work / "typical", geometry, workers)
@@ -72,8 +71,10 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
             print(line, file=sys.stderr)
     engines = split_voices(heard_base(base, workers))
     recorded = heard_base(base / RECORDED, workers)
+    people += draw_resampled(wanted, recipe.seed, allowed_voices("train", engines, recorded))
+    save_people(people, work / "people.jsonl")
     render_clips(
-        speakers, base, wanted.clips, work / "voices", recipe.seed, workers,
+        people, base, wanted.clips, work / "voices", recipe.seed, workers,
         allowed=lambda p: allowed_voices(split_of(p, wanted), engines, recorded),
     )  # fmt: skip
 

@@ -165,6 +165,16 @@ def pack_gallery(out: Path, bundle: Bundle, data: Dataset, count: int) -> Galler
     return gallery
 
 
+def _resampled(speakers: int) -> str:
+    """Return the model card's sentence about resampled speakers, with the space before it."""
+    if not speakers:
+        return ""
+    return (
+        f" {speakers} more speakers, from whom the voice\nencoder learns traits alone, "
+        "are such recordings and voices played faster or slower."
+    )
+
+
 def model_card(recipe: Recipe, figures: Mapping[str, float]) -> str:
     """Return the model card, Markdown."""
     people = recipe.population
@@ -184,9 +194,9 @@ Synthetic people only ({people.paired} with voice and face, {people.voice_only} 
 and vocal tract are independent, {people.face_only} faces). Faces come from CC0 MakeHuman geometry:
 no photograph of anybody. Voices start from espeak-ng, flite and festival, whose own voices are in
 part cut from recordings; many of those that train start from words that thirty people recorded for
-free programs for children (tuxpaint, ktuberling, klettres, fillets-ng). All are reshaped with
-WORLD: none is anybody's. People, and the voices they start from, are disjoint between training,
-validation and test.{TAUGHT if recipe.training.adapter_steps else ""}
+free programs for children (tuxpaint, ktuberling, klettres, fillets-ng). All these are reshaped with
+WORLD: none is anybody's.{_resampled(people.resampled)} People, and the voices they start from, are
+disjoint between training, validation and test.{TAUGHT if recipe.training.adapter_steps else ""}
 
 ## What it measures
 

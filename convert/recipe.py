@@ -17,6 +17,7 @@ class PopulationRecipe:
 
     paired: int  # people with a voice and a face
     voice_only: int  # speakers whose F0 and vocal tract are independent of each other
+    resampled: int  # speakers who are recordings at another speed, untouched by a vocoder
     face_only: int  # faces without a voice
     clips: int  # utterances per speaker, 3.2 s each
     photos: int  # photos per paired face, beside its canonical portrait

@@ -25,8 +25,8 @@ def recipe() -> Recipe:
         calibration=16,
         gallery=4,
         population=dataclasses.replace(
-            default.population, paired=24, voice_only=3, face_only=4, clips=2, photos=2,
-            typical=12, base_utterances=1, validation=0.2, test=0.3,
+            default.population, paired=24, voice_only=3, resampled=4, face_only=4, clips=2,
+            photos=2, typical=12, base_utterances=1, validation=0.2, test=0.3,
         ),
         training=dataclasses.replace(
             default.training, augmentations=1, face_steps=2, weight_steps=2, joint_steps=4,

@@ -20,8 +20,8 @@ from convert.recipe import PopulationRecipe
 from edge.errors import ConfigError
 
 RECIPE = PopulationRecipe(
-    paired=300, voice_only=50, face_only=50, clips=1, photos=1, typical=1, base_utterances=1,
-    validation=0.1, test=0.2,
+    paired=300, voice_only=50, resampled=0, face_only=50, clips=1, photos=1, typical=1,
+    base_utterances=1, validation=0.1, test=0.2,
 )  # fmt: skip
 
 

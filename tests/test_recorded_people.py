@@ -95,7 +95,7 @@ def test_the_page_counts_people_and_recordings() -> None:
     assert any(line.startswith("| young | ? | 2 | 0.60 | 0.80 | child |") for line in page)
     formants = next(line for line in page if line.startswith("| everybody, by formants "))
     cells = [cell.strip() for cell in formants.strip("|").split("|")]
-    assert cells[1:4] + cells[5:] == ["0 of 1", "0 of 1", "0", "0 of 1", "–"]
+    assert cells[1:4] + cells[6:] == ["0 of 1", "0 of 1", "0", "0 of 1", "–"]
     row = next(line for line in page if line.startswith("| right "))
     assert row.endswith("| 0.30 | 0.10 | 150 Hz | 15.0 cm |")
     assert next(line for line in page if line.startswith("| old ")).endswith("| – | – | – | – |")

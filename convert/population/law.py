@@ -37,6 +37,8 @@ What F0, tract and source leave open
                     take his likeness to one of them for certain. Under a decorrelated speaker's
                     lies whom `male` says, which means nothing else for them. Who trains may start
                     from thirty more recorded people (voices/recordings.py), who are in no test.
+    no vocoder      of those recordings, some are heard as they are, only faster or slower
+                    (voices/resampled.py): a voice that is not one of the population's.
 
 Where a number has no source it is marked "assumption" in the code.
 """
@@ -71,7 +73,7 @@ class Person:
     """One synthetic person; immutable, a pure function of (population seed, index, kind)."""
 
     id: str  # "p00042" paired, "v00042" voice only, "f00042" face only
-    kind: Kind  # voice_only: F0 and vocal tract independent, age means nothing
+    kind: Kind  # voice_only: F0 and vocal tract independent, unless resampled; age means nothing
     seed: int  # for everything drawn further down (utterances, photos, hair, ...)
     male: bool  # voice_only: who was recorded
     age_class: AgeClass
@@ -90,6 +92,8 @@ class Person:
     face_years: float  # the age the face looks
     recorded: bool  # the voice starts from a recording of a person
     recorded_male: bool  # under an adult's voice; mostly as `male`, for voice_only always
+    resampled: str  # voice_only: id of the base voice that just plays at another speed, or ""; what
+    # the law draws of melody, roughness, breath, tilt, tempo and tremor means nothing then
 
     def as_json(self) -> dict[str, Any]:
         """Return the plain dict written to `people.jsonl`."""
@@ -131,6 +135,7 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
             np.random.default_rng([population_seed, key, index, 1]).random() < RECORDED_SHARE
         ),
         recorded_male=male != swapped,
+        resampled="",
         **voice,
     )
 

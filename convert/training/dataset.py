@@ -37,6 +37,7 @@ class Labels:
     age_weight: Float32  # 0 for voice_only
     acoustic: Float32  # (n, 2) standardised ln F0, ln vocal tract
     quality: Float32  # (n, 6) standardised breath, tempo, ln jitter, ln shimmer, tilt, melody
+    quality_weight: Float32  # 0 for who is resampled
     body: Float32  # (n, 3) standardised years of the face, size axis, years of the voice
 
 
@@ -122,6 +123,7 @@ def labels_of(people: Sequence[Person]) -> Labels:
         age_weight=column([float(p.kind != "voice_only") for p in people]),
         acoustic=np.array(acoustic, dtype=np.float32),
         quality=_quality(people),
+        quality_weight=column([float(not p.resampled) for p in people]),
         body=np.array(body, dtype=np.float32),
     )
 

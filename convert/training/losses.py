@@ -118,10 +118,10 @@ def voice_traits(outputs: dict[str, Any], labels: dict[str, Any], age_prior: Any
 
 
 def voice_quality(heads: Any, labels: dict[str, Any]) -> Any:
-    """Return the loss of the linear heads (n, 6) that read the voice's source parameters."""
+    """Return the loss of the linear heads (n, 6) that read the source's parameters, where known."""
     import tensorflow as tf
 
-    return tf.reduce_mean(_huber(heads, labels["quality"]))
+    return tf.reduce_mean(_huber(heads, labels["quality"]) * labels["quality_weight"])
 
 
 def _sex(log_odds: Any, labels: dict[str, Any]) -> Any:

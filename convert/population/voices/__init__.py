@@ -1,1 +1,1 @@
-"""Voices of synthetic people: TTS reshaped with WORLD."""
+"""Voices of synthetic people: TTS and recordings, by WORLD or played at another speed."""

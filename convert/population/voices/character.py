@@ -36,7 +36,8 @@ def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCha
     """Draw the character of one person.
 
     The recording under an adult's voice is of the sex that the law drew; else any voice serves, as
-    long as the spectrum need not be stretched too far. One person with the same `allowed` voices
+    long as the spectrum need not be stretched too far. Who is resampled starts from the voice that
+    was drawn with the person. One person with the same `allowed` voices
     always gets the same character; pass the voices of one side of a split to keep the base voices
     of its sides apart (`MeasuredVoice.speaker`).
 
@@ -73,6 +74,8 @@ def _choose_base(
 ) -> MeasuredVoice:
     longest = LONGEST_STRETCH_VOICE_ONLY if person.kind == "voice_only" else LONGEST_STRETCH
     choice = float(rng.random())
+    if person.resampled:
+        return next(voice for voice in allowed if voice.id == person.resampled)
     within = [v for v in allowed if SHORTEST_STRETCH < v.vtl_cm / person.vtl_cm < longest]
     wanted = [v for v in within if _of_wanted_sex(v, person)]
     pool = [v for v in wanted if v.natural == person.recorded] or wanted or within

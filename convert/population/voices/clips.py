@@ -23,6 +23,7 @@ from edge.errors import StorageError
 from ..law import Person
 from .character import VoiceCharacter, draw_character
 from .pace import heard_base
+from .resampled import play
 from .speech import SAMPLE_RATE, read_speech
 from .tts import RECORDED, base_utterances
 from .vocal_tract import MeasuredVoice
@@ -126,12 +127,17 @@ def render_shard(shard: ShardTask) -> int:
     utterance = None
     for clip in shard.clips:
         if clip.utterance != utterance:
-            utterance = clip.utterance
-            name_key = zlib.crc32(utterance.name.encode())
-            place = np.random.default_rng([shard.seed, UTTERANCE_KEY, name_key])
-            analysis = analyse(read_speech(utterance), place)
+            utterance, analysis = clip.utterance, None
+            speech = read_speech(utterance)
         rng = np.random.default_rng([shard.seed, CLIP_KEY, clip.person.seed, clip.number])
-        samples = reshape(analysis, clip.person, clip.character, rng)
+        if clip.person.resampled:
+            samples = play(speech, clip.character.stretch, rng)
+        else:
+            if analysis is None:
+                name_key = zlib.crc32(utterance.name.encode())
+                place = np.random.default_rng([shard.seed, UTTERANCE_KEY, name_key])
+                analysis = analyse(speech, place)
+            samples = reshape(analysis, clip.person, clip.character, rng)
         if samples is not None:
             audio.append(samples)
             ids.append(clip.person.id)

@@ -78,7 +78,7 @@ def reshape(
     samples = pyworld.synthesize(
         f0, envelope, aperiodicity, SAMPLE_RATE, frame_period=1000 * FRAME_S / tempo
     )
-    return _cut(samples, rng)
+    return cut(samples, rng)
 
 
 def _reshape_f0(
@@ -141,7 +141,7 @@ def colour_db(frequency: Float64, eq_db: Sequence[float], tilt_db: float) -> Flo
     return colour
 
 
-def _cut(samples: Float64, rng: np.random.Generator) -> Int16 | None:
+def cut(samples: Float64, rng: np.random.Generator) -> Int16 | None:
     """Return a clip from a random place of `samples`; short ones repeat or end in silence."""
     if len(samples) < CLIP_SAMPLES // 2:
         return None
