@@ -67,6 +67,7 @@ def test_what_is_played_measures_as_it_is_labelled(speed: float) -> None:
 def test_a_clip_is_the_recording_and_no_vocoders(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("pyworld")
+    pytest.importorskip("soxr")
     pytest.importorskip("tqdm")
     from convert.population.voices.clips import load_clips, render_clips
 

@@ -70,7 +70,10 @@ SIZE_FROM_TRACT = 0.3  # r above
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One synthetic person; immutable, a pure function of (population seed, index, kind)."""
+    """One synthetic person; immutable, a pure function of (population seed, index, kind).
+
+    Who is resampled depends also on the base voices there are.
+    """
 
     id: str  # "p00042" paired, "v00042" voice only, "f00042" face only
     kind: Kind  # voice_only: F0 and vocal tract independent, unless resampled; age means nothing

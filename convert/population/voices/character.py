@@ -37,9 +37,9 @@ def draw_character(person: Person, allowed: Sequence[MeasuredVoice]) -> VoiceCha
 
     The recording under an adult's voice is of the sex that the law drew; else any voice serves, as
     long as the spectrum need not be stretched too far. Who is resampled starts from the voice that
-    was drawn with the person. One person with the same `allowed` voices
-    always gets the same character; pass the voices of one side of a split to keep the base voices
-    of its sides apart (`MeasuredVoice.speaker`).
+    was drawn with the person. One person with the same `allowed` voices always gets the same
+    character; pass the voices of one side of a split to keep the base voices of its sides apart
+    (`MeasuredVoice.speaker`).
 
     Raises:
         ConfigError: `allowed` is empty.

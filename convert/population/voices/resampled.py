@@ -22,7 +22,7 @@ from .speech import SAMPLE_RATE, Float64
 from .vocal_tract import MeasuredVoice
 from .world import Int16, cut
 
-SPEEDS = (0.82, 1.28)  # assumption: beyond, nobody speaks so slowly or so fast
+SPEEDS = (0.82, 1.28)  # assumption: beyond, a recording sounds like no speaker
 F0_HZ, TRACT_CM = (80.0, 340.0), (10.8, 19.6)  # as of other speakers without a face (law.py)
 SPEED_KEY = 13  # keeps these draws apart from others made from the person's seed
 
