@@ -66,6 +66,7 @@ RECORDED_SHARE = 0.65  # the rest are synthesised; both sources together beat ei
 RECORDING_ODDS = 13.0  # that a recorded speaker has the sex of the adult whose voice it becomes
 MIX = (0.15, 0.65, 0.20)  # child, adult, elderly: nearest to the published world
 SIZE_FROM_TRACT = 0.3  # r above
+VOICE_ONLY_F0_HZ, VOICE_ONLY_TRACT_CM = (80.0, 340.0), (10.8, 19.6)  # each evenly in logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
     f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * F0_SD_ST[age_class][male] / 12)
     vtl = mean_vtl + sd_vtl * vtl_z
     if kind == "voice_only":
-        f0 = math.exp(rng.uniform(math.log(80.0), math.log(340.0)))
-        vtl = math.exp(rng.uniform(math.log(10.8), math.log(19.6)))
+        f0 = math.exp(rng.uniform(*map(math.log, VOICE_ONLY_F0_HZ)))
+        vtl = math.exp(rng.uniform(*map(math.log, VOICE_ONLY_TRACT_CM)))
     size = SIZE_FROM_TRACT * vtl_z + math.sqrt(1 - SIZE_FROM_TRACT**2) * rng.normal()
     other = np.random.default_rng([population_seed, key, index, 2]).random()
     swapped = kind != "voice_only" and bool(other * (1.0 + RECORDING_ODDS) < 1.0)

@@ -17,13 +17,12 @@ import numpy as np
 
 from convert.recipe import PopulationRecipe
 
-from ..law import Person, draw_person
+from ..law import VOICE_ONLY_F0_HZ, VOICE_ONLY_TRACT_CM, Person, draw_person
 from .speech import SAMPLE_RATE, Float64
 from .vocal_tract import MeasuredVoice
 from .world import Int16, cut
 
 SPEEDS = (0.82, 1.28)  # assumption: beyond, a recording sounds like no speaker
-F0_HZ, TRACT_CM = (80.0, 340.0), (10.8, 19.6)  # as of other speakers without a face (law.py)
 SPEED_KEY = 13  # keeps these draws apart from others made from the person's seed
 
 
@@ -65,8 +64,8 @@ def _at_some_speed(person: Person, voices: Sequence[MeasuredVoice]) -> Person:
 
 
 def _slowest(voice: MeasuredVoice) -> float:
-    return max(SPEEDS[0], F0_HZ[0] / voice.f0_hz, voice.vtl_cm / TRACT_CM[1])
+    return max(SPEEDS[0], VOICE_ONLY_F0_HZ[0] / voice.f0_hz, voice.vtl_cm / VOICE_ONLY_TRACT_CM[1])
 
 
 def _fastest(voice: MeasuredVoice) -> float:
-    return min(SPEEDS[1], F0_HZ[1] / voice.f0_hz, voice.vtl_cm / TRACT_CM[0])
+    return min(SPEEDS[1], VOICE_ONLY_F0_HZ[1] / voice.f0_hz, voice.vtl_cm / VOICE_ONLY_TRACT_CM[0])
