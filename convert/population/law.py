@@ -117,8 +117,8 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
     f0 = median_f0(male, age_class, years) * 2 ** (rng.normal() * F0_SD_ST[age_class][male] / 12)
     vtl = mean_vtl + sd_vtl * vtl_z
     if kind == "voice_only":
-        f0 = math.exp(rng.uniform(*map(math.log, VOICE_ONLY_F0_HZ)))
-        vtl = math.exp(rng.uniform(*map(math.log, VOICE_ONLY_TRACT_CM)))
+        f0 = _log_uniform(rng, *VOICE_ONLY_F0_HZ)
+        vtl = _log_uniform(rng, *VOICE_ONLY_TRACT_CM)
     size = SIZE_FROM_TRACT * vtl_z + math.sqrt(1 - SIZE_FROM_TRACT**2) * rng.normal()
     other = np.random.default_rng([population_seed, key, index, 2]).random()
     swapped = kind != "voice_only" and bool(other * (1.0 + RECORDING_ODDS) < 1.0)
@@ -142,6 +142,10 @@ def draw_person(kind: Kind, index: int, population_seed: int) -> Person:
         resampled="",
         **voice,
     )
+
+
+def _log_uniform(rng: np.random.Generator, lowest: float, highest: float) -> float:
+    return math.exp(rng.uniform(math.log(lowest), math.log(highest)))
 
 
 def vocal_tract(male: bool, age_class: AgeClass, years: float) -> tuple[float, float]:
