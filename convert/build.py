@@ -83,7 +83,8 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
     from .networks.face import with_adapter
     from .networks.portrait import portrait_decoder
-    from .training.adapter import train_adapter
+    from .training.adapter import lesson_of, train_adapter, trunk_of
+    from .training.agreement import train_together
     from .training.encoders import train_encoders
     from .training.likeness import tune_latent_head
     from .training.model import DIM
@@ -100,7 +101,11 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     decoder = portrait_decoder(head, draw, DIM)
     face, steps = encoders.face, recipe.training.adapter_steps
     if steps:
-        face = with_adapter(face, train_adapter(data, encoders, decoder, steps, recipe.seed, law))
+        trunk, together = trunk_of(face), recipe.training.agreement_steps
+        lesson = lesson_of(data, encoders, trunk, law, recipe.seed)
+        adapter = train_adapter(lesson, trunk, decoder, steps, recipe.seed)
+        train_together(lesson, trunk, head, draw, adapter, together, recipe.seed)
+        face = with_adapter(face, adapter)
     folder = work / "models"
     folder.mkdir(parents=True, exist_ok=True)
     for model in (encoders.voice, face, decoder):

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,9 +82,8 @@ NAMES = {
     ],
 }
 TAUGHT = (
-    " The face encoder was also taught the portraits that the decoder draws of the\n"
-    "training voices: it takes one for the voices that are drawn like it, "
-    "not for somebody of that age."
+    "The face encoder was also taught the portraits that the decoder draws of the training voices: "
+    "it takes one for the voices that are drawn like it, not for somebody of that age."
 )
 
 
@@ -165,19 +165,30 @@ def pack_gallery(out: Path, bundle: Bundle, data: Dataset, count: int) -> Galler
     return gallery
 
 
-def _resampled(speakers: int) -> str:
-    """Return the model card's sentence about resampled speakers, with the space before it."""
-    if not speakers:
-        return ""
-    return (
-        f" {speakers} more speakers, from whom the voice\nencoder learns traits alone, "
-        "are such recordings and voices played faster or slower."
-    )
+def _trained_on(recipe: Recipe) -> str:
+    """Return the model card's paragraph about what a bundle was trained on."""
+    people = recipe.population
+    sentences = [
+        f"Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices "
+        f"whose pitch and vocal tract are independent, {people.face_only} faces).",
+        "Faces come from CC0 MakeHuman geometry: no photograph of anybody.",
+        "Voices start from espeak-ng, flite and festival, whose own voices are in part cut from "
+        "recordings; many of those that train start from words that thirty people recorded for "
+        "free programs for children (tuxpaint, ktuberling, klettres, fillets-ng).",
+        "All these are reshaped with WORLD: none is anybody's.",
+        f"{people.resampled} more speakers, from whom the voice encoder learns traits alone, are "
+        "such recordings and voices played faster or slower."
+        if people.resampled
+        else "",
+        "People, and the voices they start from, are disjoint between training, validation and "
+        "test.",
+        TAUGHT if recipe.training.adapter_steps else "",
+    ]
+    return textwrap.fill(" ".join(filter(None, sentences)), 100)
 
 
 def model_card(recipe: Recipe, figures: Mapping[str, float]) -> str:
     """Return the model card, Markdown."""
-    people = recipe.population
 
     def beside(key: str) -> str:
         values = (figures[f"{key}_{kind}"] for kind in ("int8", "float", "oracle_acoustic"))
@@ -190,13 +201,7 @@ person a voice speaks of.
 
 ## What it was trained on
 
-Synthetic people only ({people.paired} with voice and face, {people.voice_only} voices whose pitch
-and vocal tract are independent, {people.face_only} faces). Faces come from CC0 MakeHuman geometry:
-no photograph of anybody. Voices start from espeak-ng, flite and festival, whose own voices are in
-part cut from recordings; many of those that train start from words that thirty people recorded for
-free programs for children (tuxpaint, ktuberling, klettres, fillets-ng). All these are reshaped with
-WORLD: none is anybody's.{_resampled(people.resampled)} People, and the voices they start from, are
-disjoint between training, validation and test.{TAUGHT if recipe.training.adapter_steps else ""}
+{_trained_on(recipe)}
 
 ## What it measures
 

@@ -47,6 +47,7 @@ class TrainingRecipe:
     renderer_steps: int
     likeness_steps: int  # in which portraits are shown to the face encoder; 0: none
     adapter_steps: int  # in which the face encoder is taught what portraits are; 0: it is not
+    agreement_steps: int  # in which it and what portraits show adapt to each other; 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def recipe() -> Recipe:
         training=dataclasses.replace(
             default.training, augmentations=1, face_steps=2, weight_steps=2, joint_steps=4,
             alignment_steps=2, batch=8, latent_steps=20, renderer_steps=4, likeness_steps=2,
-            adapter_steps=2,
+            adapter_steps=2, agreement_steps=2,
         ),
         gates=GatesRecipe(0.0, 1.0, 1.0, 1.0, 0.0, 5.0),
     )  # fmt: skip

@@ -23,7 +23,8 @@ from convert.networks.portrait import (  # noqa: E402
     within,
 )
 from convert.population.faces.appearance import CHILD_UNTIL  # noqa: E402
-from convert.training.adapter import train_adapter  # noqa: E402
+from convert.training.adapter import lesson_of, train_adapter, trunk_of  # noqa: E402
+from convert.training.agreement import train_together  # noqa: E402
 from convert.training.batches import centre_crop  # noqa: E402
 from convert.training.likeness import tune_latent_head  # noqa: E402
 
@@ -105,35 +106,72 @@ def test_tuned_portraits_are_seen_as_the_voice_and_keep_their_sex() -> None:
     assert np.abs(head(voices)["age"] - said["age"]).max() > 0.0
 
 
-def test_the_adapter_sees_the_voice_in_portraits_and_leaves_photos_alone() -> None:
-    tf.keras.utils.set_random_seed(5)
-    rng = np.random.default_rng(5)
-    people = 40
+def a_small_world(rng: np.random.Generator, people: int = 40) -> tuple:
+    """Return a data set, its encoders, its voices and photos darker than portraits."""
     voices = unit(rng.normal(size=(people, DIM)).astype(np.float32))
-    # darker than portraits, so that rough features tell one from the other
     photos = rng.integers(0, 90, (people, 2, 4, 4, 3)).repeat(32, axis=2).repeat(32, axis=3)
     photos = photos.astype(np.uint8)
-    face = a_face_encoder()
     encoders = SimpleNamespace(
-        face=face, scale=tf.constant(1.0), embed_voices=lambda codes: voices[codes[:, 0]]
-    )
+        face=a_face_encoder(), scale=tf.constant(1.0),
+        embed_voices=lambda codes: voices[codes[:, 0]],
+    )  # fmt: skip
     data = SimpleNamespace(
         rows=lambda kind, split: np.arange(people if kind == "paired" else 0),
         clips_of=[np.array([i]) for i in range(people)],
         codes=np.arange(people)[:, None, None].repeat(2, axis=1),
         pictures=list(photos), people=(), labels=SimpleNamespace(female=np.zeros(people)),
     )  # fmt: skip
+    return data, encoders, voices, photos
+
+
+def seen_by(face: object, pictures: np.ndarray) -> np.ndarray:
+    return unit(np.asarray(face(centre_crop(pictures))["embedding"]))
+
+
+def drawn_by(decoder: object, voices: np.ndarray) -> np.ndarray:
+    portraits = np.asarray(decoder(voices)["portrait"])
+    return (portraits.clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def test_the_adapter_sees_the_voice_in_portraits_and_leaves_photos_alone() -> None:
+    tf.keras.utils.set_random_seed(5)
+    rng = np.random.default_rng(5)
+    data, encoders, voices, photos = a_small_world(rng)
+    face = encoders.face
     decoder = portrait_decoder(latent_head(DIM), a_renderer(rng), DIM)
 
-    def seen(by: object, pictures: np.ndarray) -> np.ndarray:
-        return unit(np.asarray(by(centre_crop(pictures))["embedding"]))
-
-    drawn = (np.asarray(decoder(voices)["portrait"]).clip(0, 1) * 255).round().astype(np.uint8)
-    untaught = with_adapter(face, train_adapter(data, encoders, decoder, 0, 5))
+    drawn = drawn_by(decoder, voices)
+    trunk = trunk_of(face)
+    lesson = lesson_of(data, encoders, trunk, None, 5)
+    untaught = with_adapter(face, train_adapter(lesson, trunk, decoder, 0, 5))
     for pictures in (photos[:, 0], drawn):
-        np.testing.assert_allclose(seen(untaught, pictures), seen(face, pictures), atol=1e-6)
-    taught = with_adapter(face, train_adapter(data, encoders, decoder, 400, 5))
-    before = (seen(face, drawn) * voices).sum(axis=1).mean()
-    assert (seen(taught, drawn) * voices).sum(axis=1).mean() > before + 0.3
-    unmoved = (seen(taught, photos[:, 0]) * seen(face, photos[:, 0])).sum(axis=1)
+        np.testing.assert_allclose(seen_by(untaught, pictures), seen_by(face, pictures), atol=1e-6)
+    taught = with_adapter(face, train_adapter(lesson, trunk, decoder, 400, 5))
+    before = (seen_by(face, drawn) * voices).sum(axis=1).mean()
+    assert (seen_by(taught, drawn) * voices).sum(axis=1).mean() > before + 0.3
+    unmoved = (seen_by(taught, photos[:, 0]) * seen_by(face, photos[:, 0])).sum(axis=1)
     assert unmoved.mean() > 0.98
+
+
+def test_drawn_and_seen_together_portraits_tell_more_and_stay_who_they_were() -> None:
+    tf.keras.utils.set_random_seed(7)
+    rng = np.random.default_rng(7)
+    data, encoders, voices, photos = a_small_world(rng)
+    face, head, draw = encoders.face, latent_head(DIM), a_renderer(rng)
+    decoder, trunk = portrait_decoder(head, draw, DIM), trunk_of(encoders.face)
+    lesson = lesson_of(data, encoders, trunk, None, 7)
+    adapter = train_adapter(lesson, trunk, decoder, 200, 7)
+
+    def told() -> float:
+        seen = seen_by(with_adapter(face, adapter), drawn_by(decoder, voices))
+        return float((seen * voices).sum(axis=1).mean())
+
+    before, said = told(), head(voices)
+    train_together(lesson, trunk, head, draw, adapter, 100, 7)
+    assert told() > before + 0.02
+    now = head(voices)
+    np.testing.assert_array_equal(now["sex"], said["sex"])
+    for name in ("age", "size"):
+        assert 0.0 < np.abs(now[name] - said[name]).mean() < 0.5
+    unmoved = seen_by(with_adapter(face, adapter), photos[:, 0]) * seen_by(face, photos[:, 0])
+    assert unmoved.sum(axis=1).mean() > 0.98

@@ -48,68 +48,113 @@ class Seen:
         return self.features[rows], self.embedding[rows]
 
 
-def train_adapter(
-    data: Dataset, encoders: Encoders, decoder: Any, steps: int, seed: int,
-    law: Float32 | None = None,
-) -> Any:  # fmt: skip
-    """Return the trained adapter (`networks.face.portrait_adapter`) of `encoders.face`.
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What the adapter is taught with: n people of the training split who have voice and face."""
 
-    Args:
-        data: the population; its training split is used.
-        encoders: trained; they stay as they are.
-        decoder: embedding → portrait, trained.
-        steps: of 128 portraits; after none it adds nothing.
-        seed: of the pictures and the batches.
-        law: the ideal observer's scores of the training pairs (n, n), if they are to be used.
-    """
-    import tensorflow as tf
-    from tqdm import tqdm
+    owners: Index  # (m,) whose voice each is, 0 .. n - 1
+    voices: Float32  # (m, d), unit length: clips, damaged clips, and all of a person together
+    photos: tuple[Seen, ...]  # of all n, augmented; any of them
+    others: Seen  # photos of people whose voice is not known
+    female: Float32  # (n,)
+    law: Float32 | None  # (n, n), the ideal observer's scores, if they are to be used
+    scale: Any  # of cosines beside them
 
-    tf.keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng([seed, 83])
-    pairs, strangers = data.rows("paired", "train"), data.rows("face_only", "train")
-    owners, voices = _voices(data, encoders, pairs)
-    trunk = tf.keras.Model(
-        encoders.face.input,
-        [encoders.face.get_layer(FEATURES).output, encoders.face.output["embedding"]],
-    )
-    portraits = _look(trunk, _portraits(decoder, voices))
-    photos = [_look(trunk, _photos(data, pairs, rng)) for _ in range(PHOTOS)]
-    others = _look(trunk, _photos(data, strangers, rng)) if len(strangers) else photos[0]
-    adapter = portrait_adapter(portraits.features.shape[1], voices.shape[1])
-    schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))
-    optimizer = tf.keras.optimizers.Adam(schedule)
-    scale = tf.exp(encoders.scale)
+    def batch(self, rows: Index, step: int, rng: np.random.Generator) -> tuple[Any, ...]:
+        """Return what `loss_of` wants beside the portraits of voices `rows`."""
+        own = self.owners[rows]
+        other = rng.integers(0, len(self.others.features), len(rows) * STRANGERS // PAIRS)
+        scores = None if self.law is None else self.law[np.ix_(own, own)].astype(np.float32)
+        return (
+            self.photos[step % PHOTOS][own], self.others[other], self.voices[rows], scores,
+            self.female[own],
+        )  # fmt: skip
 
-    @tf.function
-    def train_step(drawn: Any, shown: Any, other: Any, heard: Any, scores: Any, female: Any) -> Any:
+    def loss_of(
+        self, adapter: Any, drawn: Any, shown: Any, other: Any, heard: Any, scores: Any, female: Any
+    ) -> Any:
+        """Return the loss of one step: portraits that are not seen as voices, photos that move.
+
+        Args:
+            adapter: the adapter.
+            drawn: features and embeddings of k portraits.
+            shown: of a photo of each one's owner.
+            other: of other photos.
+            heard: (k, d) what was drawn.
+            scores: (k, k) or None.
+            female: (k,).
+        """
+        import tensorflow as tf
+
         features, embedding = (
             tf.concat(parts, axis=0) for parts in zip(drawn, shown, other, strict=True)
         )
         count = tf.shape(heard)[0]
         before = tf.math.l2_normalize(embedding, 1)
+        after = tf.math.l2_normalize(embedding + adapter(features), 1)
+        away = 1.0 - tf.reduce_sum(after[:count] * heard, axis=1)
+        moved = 1.0 - tf.reduce_sum(after[count:] * before[count:], axis=1)
+        loss = tf.reduce_mean(away) + SILENCE * tf.reduce_mean(moved)
+        if scores is not None:
+            faces = before[count : 2 * count]
+            loss += losses.law_alignment(after[:count], faces, self.scale, scores, female)
+        return loss
+
+
+def lesson_of(
+    data: Dataset, encoders: Encoders, trunk: Any, law: Float32 | None, seed: int
+) -> Lesson:
+    """Hear the voices and look at the photos, once."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng([seed, 83])
+    pairs, strangers = data.rows("paired", "train"), data.rows("face_only", "train")
+    owners, voices = _voices(data, encoders, pairs)
+    photos = tuple(_look(trunk, _photos(data, pairs, rng)) for _ in range(PHOTOS))
+    others = _look(trunk, _photos(data, strangers, rng)) if len(strangers) else photos[0]
+    female = np.asarray(data.labels.female[pairs], np.float32)
+    return Lesson(owners, voices, photos, others, female, law, tf.exp(encoders.scale))
+
+
+def trunk_of(face: Any) -> Any:
+    """Build picture → (features, embedding), of a face encoder without an adapter."""
+    import tensorflow as tf
+
+    return tf.keras.Model(face.input, [face.get_layer(FEATURES).output, face.output["embedding"]])
+
+
+def train_adapter(lesson: Lesson, trunk: Any, decoder: Any, steps: int, seed: int) -> Any:
+    """Return the trained adapter (`networks.face.portrait_adapter`).
+
+    Args:
+        lesson: what it is taught with.
+        trunk: of the encoder, which stays as it is.
+        decoder: embedding → portrait, trained.
+        steps: of 128 portraits; after none it adds nothing.
+        seed: of its first weights and the batches.
+    """
+    import tensorflow as tf
+    from tqdm import tqdm
+
+    tf.keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng([seed, 89])
+    portraits = _look(trunk, _portraits(decoder, lesson.voices))
+    adapter = portrait_adapter(portraits.features.shape[1], lesson.voices.shape[1])
+    schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))
+    optimizer = tf.keras.optimizers.Adam(schedule)
+
+    @tf.function
+    def train_step(drawn: Any, *others: Any) -> Any:
         with tf.GradientTape() as tape:
-            after = tf.math.l2_normalize(embedding + adapter(features), 1)
-            away = 1.0 - tf.reduce_sum(after[:count] * heard, axis=1)
-            moved = 1.0 - tf.reduce_sum(after[count:] * before[count:], axis=1)
-            loss = tf.reduce_mean(away) + SILENCE * tf.reduce_mean(moved)
-            if law is not None:
-                faces = before[count : 2 * count]
-                loss += losses.law_alignment(after[:count], faces, scale, scores, female)
+            loss = lesson.loss_of(adapter, drawn, *others)
         variables = adapter.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 
     with tqdm(total=steps, desc="adapter", unit="step", smoothing=0.05) as bar:
         for step in range(steps):
-            rows = rng.integers(0, len(voices), PAIRS)
-            own = owners[rows]
-            other = rng.integers(0, len(others.features), STRANGERS)
-            scores = np.zeros((0, 0)) if law is None else law[np.ix_(own, own)]
-            loss = train_step(
-                portraits[rows], photos[step % PHOTOS][own], others[other], voices[rows],
-                scores.astype(np.float32), data.labels.female[pairs[own]],
-            )  # fmt: skip
+            rows = rng.integers(0, len(lesson.voices), PAIRS)
+            loss = train_step(portraits[rows], *lesson.batch(rows, step, rng))
             bar.update()
             if step % 100 == 0:
                 bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
