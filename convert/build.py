@@ -82,7 +82,7 @@ def make_population(recipe: Recipe, work: Path, geometry: Path, workers: int) ->
 def train(recipe: Recipe, work: Path, workers: int) -> None:
     """Train the encoders and the portrait decoder; leaves `.keras` files and calibration data."""
     from .networks.face import with_adapter
-    from .networks.portrait import portrait_decoder
+    from .networks.portrait import TAUGHT_STEEPNESS, portrait_decoder
     from .training.adapter import lesson_of, train_adapter, trunk_of
     from .training.agreement import train_together
     from .training.encoders import train_encoders
@@ -98,15 +98,15 @@ def train(recipe: Recipe, work: Path, workers: int) -> None:
     tune_latent_head(
         head, draw, encoders.face, embeddings, recipe.training.likeness_steps, recipe.seed
     )
-    decoder = portrait_decoder(head, draw, DIM)
     face, steps = encoders.face, recipe.training.adapter_steps
     if steps:
         trunk, together = trunk_of(face), recipe.training.agreement_steps
         lesson = lesson_of(data, encoders, trunk, law, recipe.seed)
-        adapter = train_adapter(lesson, trunk, decoder, steps, recipe.seed)
+        taught = portrait_decoder(head, draw, DIM, TAUGHT_STEEPNESS)
+        adapter = train_adapter(lesson, trunk, taught, steps, recipe.seed)
         train_together(lesson, trunk, head, draw, adapter, together, recipe.seed)
         face = with_adapter(face, adapter)
-    folder = work / "models"
+    decoder, folder = portrait_decoder(head, draw, DIM), work / "models"
     folder.mkdir(parents=True, exist_ok=True)
     for model in (encoders.voice, face, decoder):
         model.save(folder / f"{model.name}.keras")

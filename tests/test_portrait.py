@@ -51,7 +51,7 @@ def test_a_portraits_sex_is_one_of_three() -> None:
 
 
 def test_a_portrait_has_a_childs_hair_or_an_adults() -> None:
-    years = np.array([4.0, CHILD_UNTIL - 0.7, CHILD_UNTIL + 0.7, 40.0, 90.0], np.float32)
+    years = np.array([4.0, CHILD_UNTIL - 0.2, CHILD_UNTIL + 0.2, 40.0, 90.0], np.float32)
     hair = np.asarray(grown(standard_age(years)[:, None]))[:, 0]
     np.testing.assert_allclose(hair, [-1.0, -1.0, 1.0, 1.0, 1.0], atol=0.1)
 

@@ -22,7 +22,9 @@ LATENTS = ("sex", "grown", "age", "size")
 # sex: -1 man, 0 androgynous, +1 woman; grown: -1 with the hair of a child, +1 not
 ANDROGYNOUS = (0.35, 0.65)  # P(female) between these is drawn androgynous
 STEEPNESS = 60.0  # of the staircase, per unit of log-odds: hair is mixed within .006 of a bound
-GROWN_STEEPNESS = 60.0  # per unit of standard age: full within half a year of CHILD_UNTIL
+# Per unit of standard age. The first mixes hair within .16 years of CHILD_UNTIL, in int8 at one of
+# its steps of .3; the second is for training, so that an age near the bound has a gradient.
+GROWN_STEEPNESS, TAUGHT_STEEPNESS = 240.0, 60.0
 SIZE = 128  # pixels, both sides
 BASIS = 40  # pictures
 WIDTH = 160  # of the perceptron that weights them
@@ -72,10 +74,10 @@ def staircase(log_odds: Any) -> Any:
     return mean(two)
 
 
-def grown(age: Any) -> Any:
+def grown(age: Any, steepness: float = GROWN_STEEPNESS) -> Any:
     """Turn the standard age into about -1 for a child's hair and +1 for an adult's."""
     threshold = float(standard_age(np.array([CHILD_UNTIL], np.float32))[0])
-    return _fixed(GROWN_STEEPNESS, [-GROWN_STEEPNESS * threshold], "tanh", "grown")(age)
+    return _fixed(steepness, [-steepness * threshold], "tanh", "grown")(age)
 
 
 def within(value: Any, lowest: float, highest: float) -> Any:
@@ -148,8 +150,8 @@ def _nearest_class() -> Any:
     return Nearest2x
 
 
-def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
-    """Join a trained head and renderer to embedding (dim,) → portrait (128, 128, 3)."""
+def portrait_decoder(head: Any, draw: Any, dim: int, steepness: float = GROWN_STEEPNESS) -> Any:
+    """Join a head and a renderer, by reference, to embedding (dim,) → portrait (128, 128, 3)."""
     import tensorflow as tf
 
     embedding = tf.keras.layers.Input((dim,), name="embedding")
@@ -157,7 +159,9 @@ def portrait_decoder(head: Any, draw: Any, dim: int) -> Any:
     youngest, oldest = (float(age) for age in standard_age(np.array(AGE_RANGE, np.float32)))
     age = within(read["age"], youngest, oldest)
     size = within(read["size"], -SIZE_LIMIT / SIZE_SCALE, SIZE_LIMIT / SIZE_SCALE)
-    latents = tf.keras.layers.Concatenate()([staircase(read["sex"]), grown(age), age, size])
+    latents = tf.keras.layers.Concatenate()(
+        [staircase(read["sex"]), grown(age, steepness), age, size]
+    )
     return tf.keras.Model(
         embedding, {"portrait": draw(latents)["portrait"]}, name="portrait_decoder"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..networks.face import SIZE
-from ..networks.portrait import AGE_AND_SIZE, portrait_decoder
+from ..networks.portrait import AGE_AND_SIZE, TAUGHT_STEEPNESS, portrait_decoder
 from .adapter import Lesson
 from .batches import MARGIN
 from .likeness import BATCH, FAITHFUL, LEARNING_RATE
@@ -37,7 +37,7 @@ def train_together(
     from tqdm import tqdm
 
     rng = np.random.default_rng([seed, 97])
-    decoder = portrait_decoder(head, draw, lesson.voices.shape[1])
+    decoder = portrait_decoder(head, draw, lesson.voices.shape[1], TAUGHT_STEEPNESS)
     tuned = [v for name in AGE_AND_SIZE for v in head.get_layer(name).trainable_variables]
     tuned += adapter.trainable_variables
     schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))

@@ -16,7 +16,7 @@ import numpy as np
 from edge.types import Float32
 
 from ..networks.face import SIZE
-from ..networks.portrait import AGE_AND_SIZE, portrait_decoder
+from ..networks.portrait import AGE_AND_SIZE, TAUGHT_STEEPNESS, portrait_decoder
 from .batches import MARGIN
 
 BATCH = 64
@@ -43,7 +43,7 @@ def tune_latent_head(
     import tensorflow as tf
     from tqdm import tqdm
 
-    decoder = portrait_decoder(head, draw, voices.shape[1])
+    decoder = portrait_decoder(head, draw, voices.shape[1], TAUGHT_STEEPNESS)
     tuned = [v for name in AGE_AND_SIZE for v in head.get_layer(name).trainable_variables]
     schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))
     optimizer = tf.keras.optimizers.Adam(schedule)
