@@ -21,7 +21,7 @@ from .batches import MARGIN
 
 BATCH = 64
 LEARNING_RATE = 1e-3
-# Weight of what the head said before, in standard ages and sizes. With the encoders that ship .1
+# Weight of what the head said before, in standard ages and sizes. With earlier encoders .1
 # makes portraits fit faces better by one point of 1:2, but draws 11 of 167 recordings of real
 # people (docs/real_voices.md) as older than 65, where .3 draws 2. No command repeats it.
 FAITHFUL = 0.3
