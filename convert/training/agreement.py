@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..networks.face import SIZE
-from ..networks.portrait import AGE_AND_SIZE, TAUGHT_STEEPNESS, portrait_decoder
+from ..networks.portrait import TAUGHT_STEEPNESS, portrait_decoder
 from .adapter import Lesson
-from .batches import MARGIN
-from .likeness import BATCH, FAITHFUL, LEARNING_RATE
+from .likeness import BATCH, HELD, LEARNING_RATE, age_and_size_variables, faithful, framed
 
 
 def train_together(
@@ -38,29 +36,25 @@ def train_together(
 
     rng = np.random.default_rng([seed, 97])
     decoder = portrait_decoder(head, draw, lesson.voices.shape[1], TAUGHT_STEEPNESS)
-    tuned = [v for name in AGE_AND_SIZE for v in head.get_layer(name).trainable_variables]
-    tuned += adapter.trainable_variables
+    tuned = age_and_size_variables(head) + adapter.trainable_variables
     schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))
     optimizer = tf.keras.optimizers.Adam(schedule)
     said = {name: np.asarray(latent) for name, latent in head(lesson.voices).items()}
 
     @tf.function
-    def train_step(age: Any, size: Any, shown: Any, other: Any, heard: Any, *truth: Any) -> Any:
+    def train_step(before: Any, shown: Any, other: Any, heard: Any, *truth: Any) -> Any:
         with tf.GradientTape() as tape:
-            picture = tf.clip_by_value(decoder(heard)["portrait"], 0.0, 1.0)
-            crop = picture[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
-            drawn = trunk(crop, training=False)
+            drawn = trunk(framed(decoder, heard), training=False)
             loss = lesson.loss_of(adapter, drawn, shown, other, heard, *truth)
-            now = head(heard)
-            for name, before in (("age", age), ("size", size)):
-                loss += FAITHFUL * tf.reduce_mean((now[name] - before) ** 2)
+            loss = faithful(loss, head(heard), before)
         optimizer.apply_gradients(zip(tape.gradient(loss, tuned), tuned, strict=True))
         return loss
 
     with tqdm(total=steps, desc="agreement", unit="step", smoothing=0.05) as bar:
         for step in range(steps):
             rows = rng.integers(0, len(lesson.voices), BATCH)
-            loss = train_step(said["age"][rows], said["size"][rows], *lesson.batch(rows, step, rng))
+            before = {name: said[name][rows] for name in HELD}
+            loss = train_step(before, *lesson.batch(rows, step, rng))
             bar.update()
             if step % 10 == 0:
                 bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)

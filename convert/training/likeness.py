@@ -9,6 +9,7 @@ sex is left alone: it is the trait's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ LEARNING_RATE = 1e-3
 # makes portraits fit faces better by one point of 1:2, but draws 11 of 167 recordings of real
 # people (docs/real_voices.md) as older than 65, where .3 draws 2. No command repeats it.
 FAITHFUL = 0.3
+HELD = ("age", "size")
 
 
 def tune_latent_head(
@@ -44,7 +46,7 @@ def tune_latent_head(
     from tqdm import tqdm
 
     decoder = portrait_decoder(head, draw, voices.shape[1], TAUGHT_STEEPNESS)
-    tuned = [v for name in AGE_AND_SIZE for v in head.get_layer(name).trainable_variables]
+    tuned = age_and_size_variables(head)
     schedule = tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, max(1, steps))
     optimizer = tf.keras.optimizers.Adam(schedule)
     heard = tf.constant(voices)
@@ -54,13 +56,10 @@ def tune_latent_head(
     def train_step(rows: Any) -> Any:
         voice = tf.gather(heard, rows)
         with tf.GradientTape() as tape:
-            picture = tf.clip_by_value(decoder(voice)["portrait"], 0.0, 1.0)
-            crop = picture[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
-            seen = tf.math.l2_normalize(face(crop, training=False)["embedding"], 1)
+            seen = face(framed(decoder, voice), training=False)["embedding"]
+            seen = tf.math.l2_normalize(seen, 1)
             loss = tf.reduce_mean(1.0 - tf.reduce_sum(seen * voice, axis=1))
-            now = head(voice)
-            for name in ("age", "size"):
-                loss += FAITHFUL * tf.reduce_mean((now[name] - tf.gather(said[name], rows)) ** 2)
+            loss = faithful(loss, head(voice), {k: tf.gather(said[k], rows) for k in HELD})
         optimizer.apply_gradients(zip(tape.gradient(loss, tuned), tuned, strict=True))
         return loss
 
@@ -71,3 +70,25 @@ def tune_latent_head(
             bar.update()
             if step % 10 == 0:
                 bar.set_postfix(loss=f"{float(loss):.4f}", refresh=False)
+
+
+def age_and_size_variables(head: Any) -> list[Any]:
+    """Return what may change in a latent head whose sex is to stay."""
+    return [v for name in AGE_AND_SIZE for v in head.get_layer(name).trainable_variables]
+
+
+def framed(decoder: Any, voices: Any) -> Any:
+    """Return portraits as the face encoder is shown them, (n, 112, 112, 3), with a gradient."""
+    import tensorflow as tf
+
+    picture = tf.clip_by_value(decoder(voices)["portrait"], 0.0, 1.0)
+    return picture[:, MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE]
+
+
+def faithful(loss: Any, now: Mapping[str, Any], said: Mapping[str, Any]) -> Any:
+    """Return a loss with what it costs to say another age or size than before."""
+    import tensorflow as tf
+
+    for name in HELD:
+        loss += FAITHFUL * tf.reduce_mean((now[name] - said[name]) ** 2)
+    return loss
